@@ -1,0 +1,3 @@
+//! The CareKey program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What both CareKey servers share: configuration, serving, problems, metrics, limits and the guarded HTTP client.

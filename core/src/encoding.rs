@@ -1,0 +1,3 @@
+//! Encodings that the formats share: each strict, each bounded.
+
+pub mod base64url;

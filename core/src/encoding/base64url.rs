@@ -1,0 +1,31 @@
+//! base64url without padding (RFC 4648 section 5, as JOSE and WebAuthn use it), strict: no padding, no white space, no
+//! trailing bits.
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+
+use crate::error::{Error, Result};
+
+/// `bytes` as base64url without padding.
+pub fn encode(bytes: &[u8]) -> String {
+    Base64UrlUnpadded::encode_string(bytes)
+}
+
+/// The bytes of `text`; anything but canonical unpadded base64url is [`Error::Malformed`] `base64url`.
+pub fn decode(text: &str) -> Result<Vec<u8>> {
+    Base64UrlUnpadded::decode_vec(text)
+        .map_err(|_| Error::malformed("base64url", "not canonical base64url without padding"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strict() {
+        assert_eq!(encode(&[0xfb, 0xff]), "-_8");
+        assert_eq!(decode("-_8").unwrap(), [0xfb, 0xff]);
+        for bad in ["-_8=", "+/8", "-_9", "-_ 8", "a"] {
+            assert_eq!(decode(bad).unwrap_err().code(), "base64url", "{bad}");
+        }
+    }
+}

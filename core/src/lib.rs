@@ -1,0 +1,17 @@
+//! CareKey core: every rule of the field, without network or disk.
+//!
+//! Three roles, three modules of the same name: [`issuer`](#) signs credentials, [`holder`](#) keeps and presents them
+//! under keys that need the person's own user verification, [`verifier`](#) judges what was presented.
+//!
+//! Data flows in three steps everywhere: **parse** (bytes to `Unverified…`, limits apply), **gather** (the service
+//! fetches issuer keys, status lists and trust anchors) and **judge** (a pure function that returns `Verified…`).
+
+pub mod clock;
+pub mod encoding;
+pub mod error;
+pub mod limits;
+pub mod random;
+pub mod secret;
+
+pub use clock::{Clock, UnixTime};
+pub use error::{Error, Result};

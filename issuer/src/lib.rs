@@ -1,0 +1,1 @@
+//! The CareKey issuer: OpenID4VCI 1.0, token status lists and the hospital desk.
