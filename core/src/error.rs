@@ -58,6 +58,14 @@ pub enum Error {
         /// Explanation for a person.
         detail: Cow<'static, str>,
     },
+    /// Something outside did not answer or not as agreed: disk, network, another service. Trying again may help.
+    #[error("unavailable ({code}): {detail}")]
+    Unavailable {
+        /// Stable code of this error.
+        code: &'static str,
+        /// Explanation for a person.
+        detail: Cow<'static, str>,
+    },
     /// The caller of this library made a mistake; never caused by remote input.
     #[error("misuse ({code}): {detail}")]
     Misuse {
@@ -99,6 +107,11 @@ impl Error {
         Self::Unsupported { code, detail: detail.into() }
     }
 
+    /// [`Error::Unavailable`].
+    pub fn unavailable(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::Unavailable { code, detail: detail.into() }
+    }
+
     /// [`Error::Misuse`].
     pub fn misuse(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::Misuse { code, detail: detail.into() }
@@ -112,6 +125,7 @@ impl Error {
             | Self::NotCurrent { code, .. }
             | Self::Refused { code, .. }
             | Self::Unsupported { code, .. }
+            | Self::Unavailable { code, .. }
             | Self::Misuse { code, .. } => code,
         }
     }
@@ -124,6 +138,7 @@ impl Error {
             | Self::NotCurrent { detail, .. }
             | Self::Refused { detail, .. }
             | Self::Unsupported { detail, .. }
+            | Self::Unavailable { detail, .. }
             | Self::Misuse { detail, .. } => detail,
         }
     }

@@ -12,6 +12,7 @@ pub mod error;
 pub mod limits;
 pub mod random;
 pub mod secret;
+pub mod store;
 
 pub use clock::{Clock, UnixTime};
 pub use error::{Error, Result};
