@@ -10,6 +10,7 @@ pub mod clock;
 pub mod encoding;
 pub mod error;
 pub mod limits;
+pub mod protocol;
 pub mod random;
 pub mod secret;
 pub mod store;
