@@ -9,6 +9,7 @@
 pub mod clock;
 pub mod encoding;
 pub mod error;
+pub mod health;
 pub mod limits;
 pub mod protocol;
 pub mod random;
