@@ -10,6 +10,8 @@ pub mod clock;
 pub mod encoding;
 pub mod error;
 pub mod health;
+pub mod jose;
+pub mod key;
 pub mod limits;
 pub mod protocol;
 pub mod random;

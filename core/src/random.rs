@@ -38,6 +38,11 @@ impl Random for SystemRandom {
     }
 }
 
+/// Draws once from aws-lc's generator, whose first use in a process costs tens of milliseconds: for start-up.
+pub fn warm_up() {
+    SystemRandom.fill(&mut [0; 32]);
+}
+
 /// A repeatable stream from a seed, for tests and vectors only.
 #[cfg(feature = "danger-seeded-random")]
 #[derive(Debug)]

@@ -1,0 +1,5 @@
+//! JOSE: keys (RFC 7517, 7518, 7638, 8037), signatures (RFC 7515), tokens (RFC 7519); compact serialization only.
+
+pub mod jwk;
+pub mod jws;
+pub mod jwt;
