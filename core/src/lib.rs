@@ -13,6 +13,7 @@ pub mod health;
 pub mod jose;
 pub mod key;
 pub mod limits;
+pub mod manual;
 pub mod protocol;
 pub mod random;
 pub mod secret;

@@ -51,7 +51,10 @@ impl DcqlQuery {
         };
         let known = |id: &String| credentials.iter().any(|credential| credential.id() == id);
         if !credential_sets.iter().flat_map(CredentialSetQuery::options).flatten().all(known) {
-            return Err(Error::malformed("dcql", "`credential_sets` names a credential query that is not there"));
+            return Err(Error::malformed(
+                "dcql",
+                "`credential_sets` names a credential query that is not there",
+            ));
         }
         Ok(Self { credentials, credential_sets })
     }

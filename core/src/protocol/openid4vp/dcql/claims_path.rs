@@ -25,7 +25,11 @@ pub struct ClaimsPath(Vec<PathElement>);
 impl ClaimsPath {
     /// Reads a pointer: a non-empty array of strings, nulls and non-negative integers.
     pub fn parse(value: &Value) -> Result<Self> {
-        member::elements(value, "path", MAX_ENTRIES)?.iter().map(Self::element).collect::<Result<_>>().map(Self)
+        member::elements(value, "path", MAX_ENTRIES)?
+            .iter()
+            .map(Self::element)
+            .collect::<Result<_>>()
+            .map(Self)
     }
 
     /// The pointer to a member of nested objects.
@@ -42,7 +46,9 @@ impl ClaimsPath {
                 .and_then(|index| usize::try_from(index).ok())
                 .map(PathElement::Index)
                 .ok_or_else(|| Error::malformed("dcql", "an index in `path` must be a non-negative integer")),
-            _ => Err(Error::malformed("dcql", "`path` holds something else than strings, nulls and integers")),
+            _ => {
+                Err(Error::malformed("dcql", "`path` holds something else than strings, nulls and integers"))
+            }
         }
     }
 

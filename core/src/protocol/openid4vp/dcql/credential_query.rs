@@ -116,10 +116,16 @@ impl CredentialQuery {
             ));
         }
         if self.trusted_authorities.is_some() {
-            return Err(Error::unsupported("dcql_trusted_authorities", "`trusted_authorities` is not carried"));
+            return Err(Error::unsupported(
+                "dcql_trusted_authorities",
+                "`trusted_authorities` is not carried",
+            ));
         }
         if !self.holder_binding {
-            return Err(Error::unsupported("dcql_holder_binding", "presentations without holder binding are not taken"));
+            return Err(Error::unsupported(
+                "dcql_holder_binding",
+                "presentations without holder binding are not taken",
+            ));
         }
         for (at, claim) in self.claims.iter().enumerate() {
             if self.claims.iter().take(at).any(|earlier| earlier.path == claim.path) {
@@ -182,7 +188,11 @@ impl CredentialQuery {
     /// whatever `excluded` says (section 6.4.1).
     ///
     /// [`Error::Refused`] `claim_absent` where no combination can be satisfied.
-    pub fn select(&self, claims: &Value, excluded: &dyn Fn(&ClaimsQuery) -> bool) -> Result<Vec<&ClaimsQuery>> {
+    pub fn select(
+        &self,
+        claims: &Value,
+        excluded: &dyn Fn(&ClaimsQuery) -> bool,
+    ) -> Result<Vec<&ClaimsQuery>> {
         let mut first_fault = None;
         for alternative in self.alternatives() {
             match alternative.iter().try_for_each(|claim| claim.check(claims)) {
@@ -191,8 +201,9 @@ impl CredentialQuery {
                 Err(fault) => first_fault = first_fault.or(Some(fault)),
             }
         }
-        Err(first_fault
-            .unwrap_or_else(|| Error::refused("claim_absent", "without the excluded claims the query is not answered")))
+        Err(first_fault.unwrap_or_else(|| {
+            Error::refused("claim_absent", "without the excluded claims the query is not answered")
+        }))
     }
 
     /// Whether disclosed claims satisfy the query, values included.
@@ -212,10 +223,14 @@ impl ClaimsQuery {
         let path = ClaimsPath::parse(claim.get("path").ok_or_else(|| member::missing("claims.path"))?)?;
         let id = claim.get("id").map(|id| member::identifier(id, "claims.id")).transpose()?;
         let values = member::list(claim, "values", MAX_ENTRIES)?.unwrap_or_default().to_vec();
-        let simple = |value: &Value| value.is_boolean() || value.is_i64() || value.is_u64() || value.is_string();
+        let simple =
+            |value: &Value| value.is_boolean() || value.is_i64() || value.is_u64() || value.is_string();
         match values.iter().all(simple) {
             true => Ok(Self { id, path, values }),
-            false => Err(Error::malformed("dcql", "`values` holds something else than strings, integers and booleans")),
+            false => Err(Error::malformed(
+                "dcql",
+                "`values` holds something else than strings, integers and booleans",
+            )),
         }
     }
 
@@ -253,7 +268,9 @@ impl ClaimsQuery {
         let selected = self.path.select(claims)?;
         match self.values.is_empty() || selected.iter().all(|value| self.values.contains(value)) {
             true => Ok(()),
-            false => Err(Error::refused("claim_value", format!("the claim {} has no accepted value", self.path))),
+            false => {
+                Err(Error::refused("claim_value", format!("the claim {} has no accepted value", self.path)))
+            }
         }
     }
 }

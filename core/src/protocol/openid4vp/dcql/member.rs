@@ -18,14 +18,20 @@ pub(super) fn object<'a>(value: &'a Value, name: &str) -> Result<&'a Map<String,
 }
 
 /// A non-empty array of at most `max` elements; `None` where the member is absent.
-pub(super) fn list<'a>(object: &'a Map<String, Value>, name: &str, max: usize) -> Result<Option<&'a [Value]>> {
+pub(super) fn list<'a>(
+    object: &'a Map<String, Value>,
+    name: &str,
+    max: usize,
+) -> Result<Option<&'a [Value]>> {
     object.get(name).map(|value| elements(value, name, max)).transpose()
 }
 
 pub(super) fn elements<'a>(value: &'a Value, name: &str, max: usize) -> Result<&'a [Value]> {
     match value.as_array() {
         Some(elements) if elements.is_empty() => Err(wrong(name, "a non-empty array")),
-        Some(elements) if elements.len() > max => Err(wrong(name, &format!("an array of at most {max} elements"))),
+        Some(elements) if elements.len() > max => {
+            Err(wrong(name, &format!("an array of at most {max} elements")))
+        }
         Some(elements) => Ok(elements),
         None => Err(wrong(name, "a non-empty array")),
     }

@@ -39,7 +39,8 @@ fn specification_examples() {
         return println!("skipped: {} absent", folder.display());
     };
     let mut count = 0;
-    let others = ["dcql_jwt_vc.json", "dcql_ldp_vc.json"].map(|name| Path::new(VECTORS).join("request").join(name));
+    let others =
+        ["dcql_jwt_vc.json", "dcql_ldp_vc.json"].map(|name| Path::new(VECTORS).join("request").join(name));
     for path in entries.map(|entry| entry.unwrap().path()).chain(others) {
         let value: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         let query = DcqlQuery::parse(&value).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -80,11 +81,10 @@ fn example_claim_sets_take_the_first_that_can_be_satisfied() {
 fn example_values_match_by_type_and_value() {
     let Some(query) = example("query_lang/value_matching_simple.json") else { return };
     let credential = query.credential("my_credential").unwrap();
-    let with = |family: Value, code: Value| {
-        json!({"family_name": family, "given_name": "J", "address": {"street_address": "S"}, "postal_code": code})
-    };
+    let with = |family: Value, code: Value| json!({"family_name": family, "given_name": "J", "address": {"street_address": "S"}, "postal_code": code});
     credential.check_satisfied(&with(json!("Doe"), json!("90211"))).unwrap();
-    for (family, code) in [(json!("Roe"), json!("90210")), (json!("Doe"), json!(90210)), (json!("doe"), json!("90210"))]
+    for (family, code) in
+        [(json!("Roe"), json!("90210")), (json!("Doe"), json!(90210)), (json!("doe"), json!("90210"))]
     {
         assert_eq!(credential.check_satisfied(&with(family, code)).unwrap_err().code(), "claim_value");
     }
@@ -146,7 +146,16 @@ fn claims_path_pointer() {
         assert_eq!(select(path).unwrap_err().code(), "claim_absent");
     }
     assert_eq!(ClaimsPath::parse(&json!(["a", null, "b", 3])).unwrap().to_string(), "a[*].b[3]");
-    for bad in [json!([]), json!("a"), json!([-1]), json!([1.5]), json!([true]), json!([{}]), json!([""]), json!(null)] {
+    for bad in [
+        json!([]),
+        json!("a"),
+        json!([-1]),
+        json!([1.5]),
+        json!([true]),
+        json!([{}]),
+        json!([""]),
+        json!(null),
+    ] {
         assert_eq!(ClaimsPath::parse(&bad).unwrap_err().code(), "dcql", "{bad}");
     }
 }
@@ -196,7 +205,8 @@ fn malformed_queries() {
         let error = query(bad.clone()).expect_err(&bad.to_string());
         assert_eq!(error.code(), "dcql", "{bad}");
     }
-    query(one(json!({"unknown": {"members": "are ignored"}, "claims": [{"path": ["a"], "new": 1}]}))).unwrap();
+    query(one(json!({"unknown": {"members": "are ignored"}, "claims": [{"path": ["a"], "new": 1}]})))
+        .unwrap();
 }
 
 #[test]
