@@ -10,6 +10,7 @@ pub mod clock;
 pub mod encoding;
 pub mod error;
 pub mod health;
+pub mod holder;
 pub mod jose;
 pub mod key;
 pub mod limits;
