@@ -129,7 +129,8 @@ impl Fields {
 
     /// The first value of `name`, if it is not empty.
     pub fn one(&self, name: &str) -> Option<&str> {
-        self.all(name).find(|value| !value.is_empty())
+        let mut values = self.0.iter().filter(|(field, _)| field == name).map(|(_, value)| value.as_str());
+        values.find(|value| !value.is_empty())
     }
 
     /// Every value of `name`.
