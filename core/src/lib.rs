@@ -6,6 +6,8 @@
 //! Data flows in three steps everywhere: **parse** (bytes to `Unverified…`, limits apply), **gather** (the service
 //! fetches issuer keys, status lists and trust anchors) and **judge** (a pure function that returns `Verified…`).
 
+pub mod attestation;
+pub mod binding;
 pub mod clock;
 pub mod encoding;
 pub mod error;
@@ -19,6 +21,7 @@ pub mod protocol;
 pub mod random;
 pub mod secret;
 pub mod store;
+pub mod webauthn;
 
 pub use clock::{Clock, UnixTime};
 pub use error::{Error, Result};
