@@ -22,6 +22,7 @@ pub mod random;
 pub mod secret;
 pub mod store;
 pub mod webauthn;
+pub mod x509;
 
 pub use clock::{Clock, UnixTime};
 pub use error::{Error, Result};
