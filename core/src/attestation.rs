@@ -1,3 +1,0 @@
-//! Attestation: what evidence about an authenticator is worth.
-
-pub mod level;

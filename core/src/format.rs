@@ -1,0 +1,3 @@
+//! Credential formats, one folder each.
+
+pub mod sd_jwt_vc;

@@ -1,0 +1,4 @@
+//! Whether a credential was taken back: references to a status list, and the list itself.
+
+pub mod reference;
+pub mod token_status_list;
