@@ -6,12 +6,15 @@
 //! Data flows in three steps everywhere: **parse** (bytes to `Unverified…`, limits apply), **gather** (the service
 //! fetches issuer keys, status lists and trust anchors) and **judge** (a pure function that returns `Verified…`).
 
+pub mod attestation;
+pub mod binding;
 pub mod clock;
 pub mod credential;
 pub mod encoding;
 pub mod error;
 pub mod format;
 pub mod health;
+pub mod holder;
 pub mod jose;
 pub mod key;
 pub mod limits;
@@ -21,6 +24,8 @@ pub mod random;
 pub mod secret;
 pub mod status;
 pub mod store;
+pub mod webauthn;
+pub mod x509;
 
 pub use clock::{Clock, UnixTime};
 pub use error::{Error, Result};

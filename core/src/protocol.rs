@@ -1,3 +1,4 @@
 //! Wire messages of the protocols, final versions only: parsing, limits and encoding, no sockets.
 
+pub mod openid4vci;
 pub mod openid4vp;

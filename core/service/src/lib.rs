@@ -12,6 +12,7 @@ pub mod client;
 pub mod config;
 pub mod extract;
 pub mod health;
+pub mod keys;
 pub mod limit;
 pub mod log;
 pub mod metrics;

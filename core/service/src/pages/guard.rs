@@ -12,6 +12,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use url::Url;
 
+use crate::problem::Problem;
+
 /// The origin that this server's pages have in the browser.
 #[derive(Debug, Clone)]
 pub struct OwnOrigin {
@@ -59,11 +61,8 @@ pub async fn require_own_origin(State(own): State<Arc<OwnOrigin>>, request: Requ
     match own.refusal(request.method(), request.uri(), request.headers()) {
         None => next.run(request).await,
         Some((status, code)) => {
-            let body = format!(
-                r#"{{"type":"about:blank","title":"Not from this page","status":{},"code":"{code}"}}"#,
-                status.as_u16()
-            );
-            (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+            Problem::new(status, code, "this request does not come from a page of this server")
+                .into_response()
         }
     }
 }

@@ -1,0 +1,3 @@
+//! Attestation: what evidence about an authenticator is worth.
+
+pub mod level;
