@@ -19,13 +19,14 @@ are the sender's (400), *untrusted*, *not current* and *refused* are answers of 
 ";
 
 const MAKERS: &[(&str, &str)] = &[
-    ("malformed(", "malformed"),
-    ("untrusted(", "untrusted"),
-    ("not_current(", "not current"),
-    ("refused(", "refused"),
-    ("unsupported(", "unsupported"),
-    ("misuse(", "misuse"),
-    ("unavailable(", "unavailable"),
+    ("Error::malformed(", "malformed"),
+    ("Error::untrusted(", "untrusted"),
+    ("Error::not_current(", "not current"),
+    ("Error::refused(", "refused"),
+    ("Error::unsupported(", "unsupported"),
+    ("Error::misuse(", "misuse"),
+    ("Error::unavailable(", "unavailable"),
+    ("relabel(error, ", "untrusted"),
 ];
 
 fn core_src() -> PathBuf {
