@@ -10,6 +10,7 @@ pub mod attestation;
 pub mod binding;
 pub mod clock;
 pub mod credential;
+pub mod did;
 pub mod encoding;
 pub mod error;
 pub mod format;
