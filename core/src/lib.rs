@@ -7,6 +7,7 @@
 //! fetches issuer keys, status lists and trust anchors) and **judge** (a pure function that returns `Verified…`).
 
 pub mod attestation;
+pub mod authenticator;
 pub mod binding;
 pub mod clock;
 pub mod credential;
