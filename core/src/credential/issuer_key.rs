@@ -4,8 +4,10 @@
 //! resolve; the rules that tie a key to an `iss` are here, and an [`IssuerKey`] exists only where they held.
 
 use crate::error::{Error, Result};
+use crate::jose::jwk::JwkSet;
 use crate::jose::jws::Header;
 use crate::key::PublicKey;
+use crate::x509::VerifiedChain;
 
 /// Where the key of an issuer is to be found, as the signed token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +95,34 @@ impl IssuerKey {
         Self { key, issuer: iss.to_owned(), iss: Some(iss.to_owned()) }
     }
 
+    /// The key of a certificate, judged before, for a credential of `iss` (draft, "Inline X.509 Certificates").
+    ///
+    /// A subject alternative name must cover `iss`: a URI equal to it, or, for an https `iss`, its host among the DNS
+    /// names (wildcards are not taken). Without `iss` the issuer is the certificate's subject.
+    /// [`Error::Untrusted`] `issuer_san_mismatch`.
+    pub fn from_certificate_chain(chain: &VerifiedChain, iss: Option<&str>) -> Result<Self> {
+        let issuer = match iss {
+            None => chain.leaf().subject().to_owned(),
+            Some(iss) if covers(chain.san_uri(), chain.san_dns(), iss) => iss.to_owned(),
+            Some(_) => {
+                return Err(Error::untrusted(
+                    "issuer_san_mismatch",
+                    "the issuer's certificate was made for another name",
+                ));
+            }
+        };
+        Ok(Self { key: chain.leaf_key().clone(), issuer, iss: iss.map(str::to_owned) })
+    }
+
+    /// The key named `kid` in the key set that `iss` publishes; without `kid`, the only key of the set.
+    ///
+    /// [`Error::Untrusted`] `issuer_key_unknown` when there is no such key, or more than one; errors of
+    /// [`crate::jose::jwk::Jwk::public_key`].
+    pub fn from_jwk_set(set: &JwkSet, kid: Option<&str>, iss: &str) -> Result<Self> {
+        let unknown = || Error::untrusted("issuer_key_unknown", "the issuer publishes no key of that name");
+        Ok(Self::pinned(set.find(kid).ok_or_else(unknown)?.public_key()?, iss))
+    }
+
     /// The key.
     pub const fn key(&self) -> &PublicKey {
         &self.key
@@ -110,6 +140,111 @@ impl IssuerKey {
             false => {
                 Err(Error::untrusted("issuer_mismatch", "the key belongs to another issuer than iss names"))
             }
+        }
+    }
+}
+
+fn covers(uris: &[String], dns_names: &[String], iss: &str) -> bool {
+    if uris.iter().any(|uri| uri == iss) {
+        return true;
+    }
+    let Ok(url) = url::Url::parse(iss) else { return false };
+    let Some(url::Host::Domain(host)) = url.host() else { return false };
+    url.scheme() == "https" && dns_names.iter().any(|name| name.eq_ignore_ascii_case(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::jose::jwk::Jwk;
+    use crate::jose::{jws, jwt};
+    use crate::key::{SignatureAlgorithm, Signer, SoftwareKey};
+    use crate::limits::Limits;
+
+    fn reference(header: Value, iss: Option<&str>) -> Result<IssuerKeyReference> {
+        let key = SoftwareKey::generate(SignatureAlgorithm::Es256)?;
+        let token = jws::sign(header.as_object().unwrap().clone(), b"{}", &key)?;
+        IssuerKeyReference::of(jwt::UnverifiedJwt::parse(&token, &Limits::DEFAULT)?.header(), iss)
+    }
+
+    #[test]
+    fn references() {
+        let https = Some("https://a.example/x");
+        let did = |url: &str| IssuerKeyReference::Did { url: url.into(), did: "did:web:a.example".into() };
+        let x5c = IssuerKeyReference::X5c { chain: vec!["AA==".into()], iss: https.map(str::to_owned) };
+        assert_eq!(reference(json!({"x5c": ["AA=="], "kid": "k"}), https).unwrap(), x5c);
+        let well_known = |kid: Option<&str>| IssuerKeyReference::WellKnown {
+            iss: "https://a.example/x".into(),
+            kid: kid.map(str::to_owned),
+        };
+        assert_eq!(reference(json!({"kid": "k"}), https).unwrap(), well_known(Some("k")));
+        assert_eq!(reference(json!({}), https).unwrap(), well_known(None));
+        for (kid, iss, url) in [
+            ("did:web:a.example#k1", Some("did:web:a.example"), "did:web:a.example#k1"),
+            ("#k1", Some("did:web:a.example"), "did:web:a.example#k1"),
+            ("k1", Some("did:web:a.example"), "did:web:a.example#k1"),
+            ("did:web:a.example#k1", None, "did:web:a.example#k1"),
+        ] {
+            assert_eq!(reference(json!({"kid": kid}), iss).unwrap(), did(url));
+        }
+        // An https issuer whose kid happens to be a DID is still looked up at its own address.
+        assert!(matches!(
+            reference(json!({"kid": "did:web:evil.example#k"}), https).unwrap(),
+            IssuerKeyReference::WellKnown { .. }
+        ));
+        let foreign =
+            reference(json!({"kid": "did:web:evil.example#k1"}), Some("did:web:a.example")).unwrap_err();
+        assert!(matches!(foreign, Error::Untrusted { code: "issuer_key_reference", .. }));
+        for (header, iss) in [
+            (json!({}), None),
+            (json!({"kid": "k"}), None),
+            (json!({}), Some("did:web:a.example")),
+            (json!({"kid": "k"}), Some("urn:x")),
+        ] {
+            let error = reference(header, iss).unwrap_err();
+            assert!(matches!(error, Error::Unsupported { code: "issuer_key_reference", .. }));
+        }
+    }
+
+    #[test]
+    fn names_that_cover_iss() {
+        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        for (uris, dns, iss, expected) in [
+            (own(&["https://a.example/tenant"]), own(&[]), "https://a.example/tenant", true),
+            (own(&["https://a.example/tenant"]), own(&[]), "https://a.example", false),
+            (own(&[]), own(&["a.example"]), "https://A.example/any/path", true),
+            (own(&[]), own(&["A.EXAMPLE"]), "https://a.example", true),
+            (own(&[]), own(&["a.example"]), "http://a.example", false),
+            (own(&[]), own(&["a.example"]), "https://b.a.example", false),
+            (own(&[]), own(&["*.example"]), "https://a.example", false),
+            (own(&[]), own(&["a.example"]), "https://a.example.evil.example", false),
+            (own(&[]), own(&["127.0.0.1"]), "https://127.0.0.1", false),
+            (own(&["http://localhost:8801"]), own(&["localhost"]), "http://localhost:8801", true),
+            (own(&["urn:x"]), own(&["a.example"]), "a.example", false),
+        ] {
+            assert_eq!(covers(&uris, &dns, iss), expected, "{iss}");
+        }
+    }
+
+    #[test]
+    fn keys_of_a_set() {
+        let keys = [(); 2].map(|()| SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap());
+        let jwk = |position: usize, kid: &str| Jwk {
+            kid: Some(kid.into()),
+            ..Jwk::from_key(keys[position].public_key())
+        };
+        let set = JwkSet { keys: vec![jwk(0, "a"), jwk(1, "b")] };
+        let found = IssuerKey::from_jwk_set(&set, Some("b"), "https://a.example").unwrap();
+        assert_eq!((found.key(), found.issuer()), (keys[1].public_key(), "https://a.example"));
+        assert!(found.require(Some("https://a.example")).is_ok());
+        for other in [None, Some("https://a.example/"), Some("https://b.example")] {
+            assert_eq!(found.require(other).unwrap_err().code(), "issuer_mismatch");
+        }
+        for (set, kid) in [(set.clone(), Some("c")), (set, None), (JwkSet::default(), None)] {
+            let error = IssuerKey::from_jwk_set(&set, kid, "https://a.example").unwrap_err();
+            assert_eq!(error.code(), "issuer_key_unknown");
         }
     }
 }

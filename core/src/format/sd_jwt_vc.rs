@@ -8,7 +8,9 @@
 
 pub mod disclosure;
 pub mod issue;
+pub mod jwt_vc_issuer;
 pub mod key_binding;
+pub mod metadata;
 pub mod present;
 mod process;
 pub mod verify;
