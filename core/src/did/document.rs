@@ -49,7 +49,7 @@ pub struct VerificationMethod {
 #[derive(Debug, Clone, PartialEq)]
 pub enum KeyMaterial {
     /// `publicKeyJwk`.
-    Jwk(Jwk),
+    Jwk(Box<Jwk>),
     /// `publicKeyMultibase` with a multicodec prefix.
     Multibase(String),
     /// Something that this crate does not carry; such a method can stand in a document, but never be used.
@@ -59,7 +59,12 @@ pub enum KeyMaterial {
 impl VerificationMethod {
     /// A method that holds `key` as JWK (type `JsonWebKey`).
     pub fn jwk(id: DidUrl, jwk: Jwk) -> Self {
-        Self { controller: id.did().clone(), id, type_: "JsonWebKey".into(), material: KeyMaterial::Jwk(jwk) }
+        Self {
+            controller: id.did().clone(),
+            id,
+            type_: "JsonWebKey".into(),
+            material: KeyMaterial::Jwk(Box::new(jwk)),
+        }
     }
 
     /// A method that holds `key` in multibase (type `Multikey`).
@@ -85,7 +90,7 @@ impl VerificationMethod {
     fn parse(value: &Value, base: &Did) -> Result<Self> {
         let text = |name: &str| value.get(name).and_then(Value::as_str).ok_or_else(malformed);
         let material = match (value.get("publicKeyJwk"), value.get("publicKeyMultibase")) {
-            (Some(jwk), None) => KeyMaterial::Jwk(Jwk::from_value(jwk)?),
+            (Some(jwk), None) => KeyMaterial::Jwk(Box::new(Jwk::from_value(jwk)?)),
             (None, Some(Value::String(text))) => KeyMaterial::Multibase(text.clone()),
             (None, None) => KeyMaterial::Unsupported,
             _ => return Err(malformed()),

@@ -125,6 +125,14 @@ impl Jwk {
         jwk
     }
 
+    /// The P-256 key of two coordinates, for agreement.
+    pub(super) fn p256(x: &[u8], y: &[u8]) -> Self {
+        let mut jwk = Self::empty("EC", Some("P-256"));
+        jwk.x = Some(base64url::encode(x));
+        jwk.y = Some(base64url::encode(y));
+        jwk
+    }
+
     fn empty(kty: &str, crv: Option<&str>) -> Self {
         Self {
             kty: kty.into(),
