@@ -210,12 +210,17 @@ fn fuzz_targets(options: &Options) -> Result<Counts, String> {
             ])
             .arg(&found)
             .arg(folder.join("corpus").join(&name));
-        let minutes = u64::from(options.seconds / 60 + 5);
-        let ended = run(command, minutes)?;
-        println!(
-            "fuzz {name}: {}",
-            if ended.failed == 0 { "ok" } else { "FAILED, see tests/fuzz/artifacts" }
-        );
+        let log = target_folder.join(format!("{name}.log"));
+        command.stderr(std::fs::File::create(&log).map_err(|problem| problem.to_string())?);
+        let ended = run(command, u64::from(options.seconds / 60 + 5))?;
+        let log = std::fs::read_to_string(&log).unwrap_or_default();
+        if ended.failed > 0 {
+            println!("{log}");
+        }
+        // libFuzzer ends with "Done 12345 runs in 5 second(s)".
+        let done = log.lines().rfind(|line| line.starts_with("Done ")).unwrap_or("no end");
+        let state = if ended.failed == 0 { "ok" } else { "FAILED, see tests/fuzz/artifacts" };
+        println!("fuzz {name}: {state}: {done}");
         counts = counts.plus(ended);
     }
     Ok(counts)
