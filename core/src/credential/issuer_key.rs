@@ -3,6 +3,7 @@
 //! SD-JWT VC (draft-ietf-oauth-sd-jwt-vc) "Issuer Verification Key Discovery and Validation". The services fetch and
 //! resolve; the rules that tie a key to an `iss` are here, and an [`IssuerKey`] exists only where they held.
 
+use crate::did::{Did, DidDocument, DidUrl, VerificationPurpose};
 use crate::error::{Error, Result};
 use crate::jose::jwk::JwkSet;
 use crate::jose::jws::Header;
@@ -19,13 +20,8 @@ pub enum IssuerKeyReference {
         /// `iss`, which a subject alternative name must cover; without it the certificate's subject is the issuer.
         iss: Option<String>,
     },
-    /// In a DID document.
-    Did {
-        /// DID URL of the verification method.
-        url: String,
-        /// The issuer's DID.
-        did: String,
-    },
+    /// In the document of the issuer's DID, under this name.
+    Did(DidUrl),
     /// In the JWT VC Issuer Metadata of `iss`.
     WellKnown {
         /// `iss`, an https URL.
@@ -40,7 +36,7 @@ impl IssuerKeyReference {
     ///
     /// `x5c` comes first, then a DID (in `iss`, or in `kid` when there is no `iss`), then an https `iss`.
     /// [`Error::Untrusted`] `issuer_key_reference` when a DID in `kid` is not that of `iss`;
-    /// [`Error::Unsupported`] `issuer_key_reference` when there is none of the three.
+    /// [`Error::Unsupported`] `issuer_key_reference` when there is none of the three; errors of [`DidUrl::parse`].
     pub fn of(header: &Header, iss: Option<&str>) -> Result<Self> {
         if let Some(chain) = &header.x5c {
             return Ok(Self::X5c { chain: chain.clone(), iss: iss.map(str::to_owned) });
@@ -48,21 +44,23 @@ impl IssuerKeyReference {
         let kid = header.kid.as_deref();
         let did = match iss {
             Some(iss) => Some(iss).filter(|iss| iss.starts_with("did:")),
-            None => kid.filter(|kid| kid.starts_with("did:")).map(without_fragment),
+            None => kid
+                .filter(|kid| kid.starts_with("did:"))
+                .map(|kid| kid.split_once('#').map_or(kid, |(did, _)| did)),
         };
         if let Some(did) = did {
+            let did = Did::parse(did)?;
             let url = match kid {
-                Some(kid) if kid.starts_with("did:") => kid.to_owned(),
-                Some(kid) => format!("{did}#{}", kid.trim_start_matches('#')),
+                Some(kid) if kid.starts_with("did:") => DidUrl::parse(kid)?,
+                Some(kid) => did.with_fragment(kid.strip_prefix('#').unwrap_or(kid))?,
                 None => return Err(unsupported("the issuer is a DID, and kid names none of its keys")),
             };
-            if without_fragment(&url) != did {
-                return Err(Error::untrusted(
-                    "issuer_key_reference",
-                    "kid names a key of another DID than iss",
-                ));
-            }
-            return Ok(Self::Did { url, did: did.to_owned() });
+            return match *url.did() == did {
+                true => Ok(Self::Did(url)),
+                false => {
+                    Err(Error::untrusted("issuer_key_reference", "kid names a key of another DID than iss"))
+                }
+            };
         }
         match iss {
             Some(iss) if iss.starts_with("https://") || iss.starts_with("http://") => {
@@ -71,10 +69,6 @@ impl IssuerKeyReference {
             _ => Err(unsupported("neither x5c nor a DID nor an https iss tells whose key it is")),
         }
     }
-}
-
-fn without_fragment(url: &str) -> &str {
-    url.split_once('#').map_or(url, |(did, _)| did)
 }
 
 fn unsupported(detail: &'static str) -> Error {
@@ -112,6 +106,20 @@ impl IssuerKey {
             }
         };
         Ok(Self { key: chain.leaf_key().clone(), issuer, iss: iss.map(str::to_owned) })
+    }
+
+    /// The key named `url` in a DID document, where the document gives it the purpose of issuing, for a credential of
+    /// `iss`. Without `iss` the DID is the issuer.
+    ///
+    /// [`Error::Untrusted`] `issuer_did_mismatch` when `iss` is not that DID; errors of
+    /// [`DidDocument::verification_key`].
+    pub fn from_did_document(document: &DidDocument, url: &DidUrl, iss: Option<&str>) -> Result<Self> {
+        let did = url.did().as_str();
+        if iss.is_some_and(|iss| iss != did) {
+            return Err(Error::untrusted("issuer_did_mismatch", "the key belongs to another DID than iss"));
+        }
+        let key = document.verification_key(url, VerificationPurpose::AssertionMethod)?;
+        Ok(Self { key, issuer: did.to_owned(), iss: iss.map(str::to_owned) })
     }
 
     /// The key named `kid` in the key set that `iss` publishes; without `kid`, the only key of the set.
@@ -172,7 +180,7 @@ mod tests {
     #[test]
     fn references() {
         let https = Some("https://a.example/x");
-        let did = |url: &str| IssuerKeyReference::Did { url: url.into(), did: "did:web:a.example".into() };
+        let did = |url: &str| IssuerKeyReference::Did(DidUrl::parse(url).unwrap());
         let x5c = IssuerKeyReference::X5c { chain: vec!["AA==".into()], iss: https.map(str::to_owned) };
         assert_eq!(reference(json!({"x5c": ["AA=="], "kid": "k"}), https).unwrap(), x5c);
         let well_known = |kid: Option<&str>| IssuerKeyReference::WellKnown {
@@ -246,5 +254,23 @@ mod tests {
             let error = IssuerKey::from_jwk_set(&set, kid, "https://a.example").unwrap_err();
             assert_eq!(error.code(), "issuer_key_unknown");
         }
+    }
+    #[test]
+    fn keys_of_a_did() {
+        let key = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
+        let did = crate::did::key::encode(key.public_key()).unwrap();
+        let document = crate::did::resolver::resolve_offline(&did).unwrap();
+        let url = document.assertion_method[0].clone();
+        for iss in [None, Some(did.as_str())] {
+            let found = IssuerKey::from_did_document(&document, &url, iss).unwrap();
+            assert_eq!((found.key(), found.issuer()), (key.public_key(), did.as_str()));
+            assert!(found.require(iss).is_ok());
+        }
+        let other = IssuerKey::from_did_document(&document, &url, Some("did:web:a.example")).unwrap_err();
+        assert_eq!(other.code(), "issuer_did_mismatch");
+        let mut unfit = document.clone();
+        unfit.assertion_method.clear();
+        let unfit = IssuerKey::from_did_document(&unfit, &url, None).unwrap_err();
+        assert_eq!(unfit.code(), "did_method_purpose");
     }
 }
