@@ -9,6 +9,7 @@
 //! The names of the claims, the transaction data type and the domain separation string are this project's own.
 
 pub mod claim;
+pub mod enrolment;
 pub mod report;
 pub mod statement;
 pub mod transaction;
