@@ -17,6 +17,7 @@ pub mod error;
 pub mod format;
 pub mod health;
 pub mod holder;
+pub mod issuer;
 pub mod jose;
 pub mod key;
 pub mod limits;

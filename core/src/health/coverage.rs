@@ -28,7 +28,7 @@ pub const CLAIMS: &[ClaimInfo] = &[
     claim(&["plan"], "Plan", false),
     claim(&["period_start"], "Covered from", false),
     claim(&["period_end"], "Covered until", false),
-    claim(&["status"], "Status", true),
+    claim(&["coverage_status"], "Status", true),
 ];
 
 /// The dataset `insurance_coverage` of the one Coverage in `document`.
@@ -50,7 +50,7 @@ pub fn dataset(document: &Value, now: UnixTime) -> Result<CredentialDataset> {
     belongs_to_patient(&document, coverage)?;
 
     let mut claims = Map::new();
-    claims.insert("status".into(), "active".into());
+    claims.insert("coverage_status".into(), "active".into());
     period(view, now, &mut claims)?;
     claims.insert("member_id".into(), member_id(view, now)?.into());
     claims.insert("payer".into(), payer(&document, coverage, &mut notes)?);

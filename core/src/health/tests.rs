@@ -415,7 +415,7 @@ fn coverage_to_claims() {
         "plan": "Gold",
         "period_start": "2026-01-01",
         "period_end": "2026-12-31",
-        "status": "active"
+        "coverage_status": "active"
     });
     assert_eq!(Value::Object(found.claims), expected);
     let paths: Vec<_> = found.notes.iter().map(|note| note.path.as_str()).collect();

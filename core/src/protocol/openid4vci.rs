@@ -6,6 +6,7 @@
 //! proof types `di_vp` and `attestation`.
 
 pub mod credential;
+pub mod key_proof;
 pub mod metadata;
 pub mod notification;
 pub mod offer;

@@ -28,6 +28,8 @@ pub enum ErrorCode {
     MissingToken,
     /// `invalid_token`
     InvalidToken,
+    /// `insufficient_scope`
+    InsufficientScope,
     /// `invalid_credential_request`
     InvalidCredentialRequest,
     /// `unknown_credential_configuration`
@@ -59,6 +61,7 @@ impl ErrorCode {
             Self::InvalidClient => "invalid_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::MissingToken | Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
             Self::InvalidCredentialRequest => "invalid_credential_request",
             Self::UnknownCredentialConfiguration => "unknown_credential_configuration",
             Self::UnknownCredentialIdentifier => "unknown_credential_identifier",

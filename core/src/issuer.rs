@@ -1,0 +1,187 @@
+//! The issuer's rules: from a credential dataset to a signed, revocable, key-bound credential.
+//!
+//! ```text
+//!  desk ── create_offer ──▶ offer + dataset          (offer.rs)
+//!  wallet ─ exchange ─────▶ access token             (token.rs: code and transaction code, taken once)
+//!  wallet ─ nonce ────────▶ c_nonce                  (nonce.rs: no state until it is used)
+//!  wallet ─ issue ────────▶ credential               (issue.rs, enrolment.rs: key proof, WebAuthn registration, signature)
+//!  wallet ─ notify ───────▶ what became of it        (notification.rs)
+//!  desk ── change_status ─▶ status list              (status.rs: revoke, suspend, reinstate)
+//! ```
+//!
+//! All state is in one [`Store`], changed by batches that apply as a whole: a refused request leaves everything as it
+//! was. Records that hold claims, codes or attestations must lie in a sealed store (`store::Sealed`); keys are random
+//! identifiers or hashes.
+
+pub mod catalogue;
+pub mod enrolment;
+pub mod issue;
+pub mod nonce;
+pub mod notification;
+pub mod offer;
+mod records;
+pub mod settings;
+pub mod status;
+pub mod token;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::clock::{Clock, UnixTime};
+use serde_json::{Map, Value};
+
+use crate::encoding::{base64url, sha256};
+use crate::error::{Error, Result};
+use crate::format::sd_jwt_vc::issue::IssuerKeyHeader;
+use crate::key::Signer;
+use crate::limits::Limits;
+use crate::random::Random;
+use crate::secret::Secret;
+use crate::store::Store;
+
+pub use enrolment::Wallet;
+pub use offer::{CreatedOffer, NewOffer, OfferState, OfferSummary, Preview};
+pub use records::{CredentialStatus, CredentialSummary};
+pub use settings::Settings;
+pub use status::StatusChange;
+
+/// The key that signs credentials and status lists.
+#[derive(Clone)]
+pub struct IssuerKey {
+    /// Signs.
+    pub signer: Arc<dyn Signer>,
+    /// How verifiers find its public half: certificate chain, DID URL, or the name of the key in
+    /// `/.well-known/jwt-vc-issuer`.
+    pub header: IssuerKeyHeader,
+    /// The `iss` claim: the DID when the header names a DID URL, otherwise the issuer's URL, which the leaf's SAN covers.
+    pub iss: String,
+}
+
+impl IssuerKey {
+    /// The same key for another kind of token: members of a JOSE header.
+    fn header_members(&self) -> Map<String, Value> {
+        let mut members = Map::new();
+        match &self.header {
+            IssuerKeyHeader::X5c(chain) => members.insert("x5c".into(), chain.clone().into()),
+            IssuerKeyHeader::Kid(kid) => members.insert("kid".into(), kid.clone().into()),
+        };
+        members
+    }
+}
+
+impl fmt::Debug for IssuerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuerKey").field("iss", &self.iss).field("header", &self.header).finish()
+    }
+}
+
+/// What the issuer stands on, supplied once at start-up.
+pub struct Parts {
+    /// Rules and names.
+    pub settings: Settings,
+    /// The signing key.
+    pub key: IssuerKey,
+    /// Records; sealed, since datasets and audit records go into it.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Key of nonces and transaction codes; the same for all instances that share the store.
+    pub secret: Secret<[u8; 32]>,
+}
+
+/// An issuer. All methods take `&self`; any number may run at the same time.
+pub struct Issuer {
+    settings: Settings,
+    key: IssuerKey,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    secret: Secret<[u8; 32]>,
+    published: status::Published,
+    limits: Limits,
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issuer").field("identifier", &self.settings.identifier).finish_non_exhaustive()
+    }
+}
+
+impl Issuer {
+    /// An issuer over `parts`.
+    ///
+    /// # Errors
+    /// `issuer_settings` and the codes of [`Settings::check`].
+    pub fn new(parts: Parts) -> Result<Self> {
+        let Parts { settings, key, store, clock, random, secret } = parts;
+        settings.check()?;
+        if key.iss.is_empty() {
+            return Err(Error::misuse("issuer_settings", "iss is empty"));
+        }
+        Ok(Self {
+            settings,
+            key,
+            store,
+            clock,
+            random,
+            secret,
+            published: status::Published::default(),
+            limits: Limits::DEFAULT,
+        })
+    }
+
+    /// The rules and names.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The signing key.
+    pub fn key(&self) -> &IssuerKey {
+        &self.key
+    }
+
+    /// The current time of this issuer's clock.
+    pub fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
+    /// Deletes what has expired: offers, codes, datasets, tokens, used nonces, audit records past their retention.
+    /// Returns how many records went.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn purge(&self) -> Result<usize> {
+        let mut gone = 0;
+        loop {
+            let n = self.store.purge_expired(self.now(), 500).await?;
+            gone += n;
+            if n == 0 {
+                return Ok(gone);
+            }
+        }
+    }
+
+    fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    fn mac(&self, label: &str, message: &[u8]) -> [u8; 32] {
+        records::mac(&self.secret, label, message)
+    }
+}
+
+/// The key under which a secret string (code, token) is stored: its hash, so that a copy of the store opens nothing.
+fn hashed(secret: &str) -> Vec<u8> {
+    sha256(secret.as_bytes()).to_vec()
+}
+
+/// A fresh unguessable string of 256 bits.
+fn fresh(random: &dyn Random) -> String {
+    let bytes: [u8; 32] = random.array();
+    base64url::encode(&bytes)
+}

@@ -1,0 +1,249 @@
+//! What the issuer says about itself: issuer and authorization server metadata, type metadata, its keys; and which claims
+//! of a credential are selectively disclosable.
+
+use serde_json::{Map, Value, json};
+
+use super::Issuer;
+use crate::attestation::level::AssuranceLevel;
+use crate::binding::claim::{BIOMETRIC_BINDING_LEVEL, WEBAUTHN_BINDING};
+use crate::credential::claims::{ClaimPath, PathElement};
+use crate::error::{Error, Result};
+use crate::format::sd_jwt_vc::issue::{DisclosureFrame, IssuerKeyHeader};
+use crate::health::DatasetKind;
+use crate::jose::jwk::Jwk;
+use crate::key::SignatureAlgorithm;
+use crate::protocol::openid4vci::metadata::{
+    AuthorizationServerMetadata, ClaimDescription, ClaimDisplay, CredentialConfiguration,
+    CredentialIssuerMetadata, CredentialMetadata, Display, IssuerDisplay, WebauthnBindingSupport,
+};
+use crate::protocol::openid4vci::{DC_SD_JWT, PRE_AUTHORIZED_CODE};
+
+/// Algorithms of key proofs.
+pub(super) const PROOF_ALGORITHMS: [SignatureAlgorithm; 1] = [SignatureAlgorithm::Es256];
+
+/// Names of the two claims of the binding, for people.
+const BINDING_CLAIMS: [(&str, &str); 2] = [
+    (WEBAUTHN_BINDING, "Key that needs your own confirmation"),
+    (BIOMETRIC_BINDING_LEVEL, "How that key confirms you"),
+];
+
+/// A kind of credential, in words.
+fn words(kind: DatasetKind) -> (&'static str, &'static str, &'static str) {
+    match kind {
+        DatasetKind::PatientIdentity => {
+            ("Patient identity", "Who you are, as the hospital's record says.", "#0b5d6b")
+        }
+        DatasetKind::InsuranceCoverage => {
+            ("Insurance coverage", "By whom and how you are insured.", "#5a3e85")
+        }
+    }
+}
+
+/// Every claim can be disclosed alone: members of objects and elements of arrays too (recursive disclosures).
+pub(super) fn frame(kind: DatasetKind) -> DisclosureFrame {
+    let mut frame = DisclosureFrame::new();
+    for info in kind.claims() {
+        if let Some(path) = claim_path(info.path) {
+            frame = frame.selective(&path.clone().then(PathElement::All)).selective(&path);
+        }
+    }
+    for (name, _) in BINDING_CLAIMS {
+        frame = frame.selective(&ClaimPath::member(name));
+    }
+    frame
+}
+
+fn claim_path(names: &[&str]) -> Option<ClaimPath> {
+    ClaimPath::new(names.iter().map(|name| PathElement::from(*name)).collect()).ok()
+}
+
+impl Issuer {
+    /// Credential issuer metadata (OpenID4VCI 1.0 section 12.2.4).
+    ///
+    /// # Errors
+    /// `issuer_settings` when the identifier makes no URLs.
+    pub fn credential_issuer_metadata(&self) -> Result<CredentialIssuerMetadata> {
+        let mut configurations = Map::new();
+        for kind in DatasetKind::ALL {
+            let configuration = serde_json::to_value(self.configuration(kind))
+                .map_err(|_| Error::misuse("issuer_settings", "a configuration cannot be written as JSON"))?;
+            configurations.insert(kind.as_str().to_owned(), configuration);
+        }
+        Ok(CredentialIssuerMetadata {
+            credential_issuer: self.settings.identifier.clone(),
+            authorization_servers: Vec::new(),
+            credential_endpoint: self.settings.url("/oid4vci/credential")?,
+            nonce_endpoint: Some(self.settings.url("/oid4vci/nonce")?),
+            notification_endpoint: Some(self.settings.url("/oid4vci/notification")?),
+            batch_credential_issuance: None,
+            credential_response_encryption: None,
+            credential_request_encryption: None,
+            display: vec![IssuerDisplay {
+                name: Some(self.settings.name.clone()),
+                locale: Some(self.settings.locale.clone()),
+            }],
+            credential_configurations_supported: configurations,
+        })
+    }
+
+    fn configuration(&self, kind: DatasetKind) -> CredentialConfiguration {
+        let required = self.settings.required_levels.get(kind.as_str()).copied().unwrap_or_default();
+        let mut proof_types = Map::new();
+        let algorithms: Vec<_> = PROOF_ALGORITHMS.iter().map(|alg| alg.as_str()).collect();
+        proof_types.insert("jwt".into(), json!({"proof_signing_alg_values_supported": algorithms}));
+        CredentialConfiguration {
+            format: DC_SD_JWT.into(),
+            scope: Some(kind.as_str().into()),
+            vct: Some(self.settings.vct(kind)),
+            credential_signing_alg_values_supported: vec![
+                self.key.signer.public_key().algorithm().as_str().into(),
+            ],
+            cryptographic_binding_methods_supported: vec!["jwk".into(), "did:jwk".into(), "did:key".into()],
+            proof_types_supported: proof_types,
+            credential_metadata: Some(self.credential_metadata(kind)),
+            webauthn_binding: (!self.settings.wallets.is_empty()).then(|| WebauthnBindingSupport {
+                required_level: (required != AssuranceLevel::None).then(|| required.as_str().to_owned()),
+                attestation: "direct".into(),
+            }),
+        }
+    }
+
+    fn credential_metadata(&self, kind: DatasetKind) -> CredentialMetadata {
+        let (name, description, colour) = words(kind);
+        let locale = Some(self.settings.locale.clone());
+        let claim = |path: Vec<Value>, mandatory: bool, label: &str| ClaimDescription {
+            path,
+            mandatory,
+            display: vec![ClaimDisplay { name: Some(label.to_owned()), locale: locale.clone() }],
+        };
+        let mut claims: Vec<_> = kind
+            .claims()
+            .iter()
+            .map(|info| {
+                claim(info.path.iter().map(|name| Value::from(*name)).collect(), info.mandatory, info.label)
+            })
+            .collect();
+        if !self.settings.wallets.is_empty() {
+            claims.extend(BINDING_CLAIMS.map(|(name, label)| claim(vec![name.into()], false, label)));
+        }
+        CredentialMetadata {
+            display: vec![Display {
+                name: name.into(),
+                locale,
+                description: Some(description.into()),
+                background_color: Some(colour.into()),
+                text_color: Some("#ffffff".into()),
+            }],
+            claims,
+        }
+    }
+
+    /// Authorization server metadata (RFC 8414): the issuer is its own authorization server.
+    ///
+    /// # Errors
+    /// `issuer_settings` when the identifier makes no URLs.
+    pub fn authorization_server_metadata(&self) -> Result<AuthorizationServerMetadata> {
+        Ok(AuthorizationServerMetadata {
+            issuer: self.settings.identifier.clone(),
+            token_endpoint: self.settings.url("/oid4vci/token")?,
+            grant_types_supported: vec![PRE_AUTHORIZED_CODE.into()],
+            response_types_supported: Vec::new(),
+            token_endpoint_auth_methods_supported: vec!["none".into()],
+            pre_authorized_grant_anonymous_access_supported: !self.settings.known_wallets_only,
+        })
+    }
+
+    /// SD-JWT VC type metadata of a kind of credential (draft-ietf-oauth-sd-jwt-vc section 4).
+    pub fn type_metadata(&self, kind: DatasetKind) -> Value {
+        let (name, description, colour) = words(kind);
+        let locale = &self.settings.locale;
+        let labelled = kind.claims().iter().map(|info| (json!(info.path), info.label, info.mandatory));
+        let binding = BINDING_CLAIMS.iter().map(|(name, label)| (json!([name]), *label, false));
+        let claims: Vec<Value> = labelled
+            .chain(binding)
+            .map(|(path, label, mandatory)| {
+                json!({
+                    "path": path,
+                    "display": [{"locale": locale, "label": label}],
+                    "mandatory": mandatory,
+                    "sd": "always",
+                })
+            })
+            .collect();
+        json!({
+            "vct": self.settings.vct(kind),
+            "name": name,
+            "description": description,
+            "display": [{
+                "locale": locale,
+                "name": name,
+                "description": description,
+                "rendering": {"simple": {"background_color": colour, "text_color": "#ffffff"}},
+            }],
+            "claims": claims,
+        })
+    }
+
+    /// The type metadata behind the last part of a `vct`: `patient-identity`.
+    pub fn type_metadata_by_name(&self, name: &str) -> Option<Value> {
+        let kind = DatasetKind::ALL.into_iter().find(|kind| kind.as_str().replace('_', "-") == name)?;
+        Some(self.type_metadata(kind))
+    }
+
+    /// JWT VC Issuer Metadata (draft-ietf-oauth-sd-jwt-vc section 3): the signing key under the name that headers use.
+    pub fn jwt_vc_issuer_metadata(&self) -> Value {
+        json!({"issuer": self.settings.identifier, "jwks": {"keys": [self.public_jwk().to_value()]}})
+    }
+
+    fn public_jwk(&self) -> Jwk {
+        let mut jwk = Jwk::from_key(self.key.signer.public_key());
+        jwk.kid = Some(match &self.key.header {
+            IssuerKeyHeader::Kid(kid) => kid.clone(),
+            IssuerKeyHeader::X5c(_) => jwk.thumbprint(),
+        });
+        jwk.alg = Some(self.key.signer.public_key().algorithm().as_str().into());
+        jwk.use_ = Some("sig".into());
+        jwk
+    }
+
+    /// The DID document behind `did:web` of this issuer.
+    ///
+    /// # Errors
+    /// `issuer_settings` when the identifier is no URL.
+    pub fn did_document(&self) -> Result<Value> {
+        let did = did_web(&self.settings.identifier)?;
+        let key = Jwk::from_key(self.key.signer.public_key());
+        let method = format!("{did}#{DID_KEY_FRAGMENT}");
+        Ok(json!({
+            "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/jwk/v1"],
+            "id": did,
+            "verificationMethod": [{
+                "id": method,
+                "type": "JsonWebKey",
+                "controller": did,
+                "publicKeyJwk": key.to_value(),
+            }],
+            "assertionMethod": [method],
+        }))
+    }
+}
+
+/// Fragment of the signing key in the issuer's DID document.
+pub const DID_KEY_FRAGMENT: &str = "key-1";
+
+/// The `did:web` of an issuer's URL (did:web method, "Read"): host with an encoded port, path parts after colons.
+///
+/// # Errors
+/// `issuer_url`.
+pub fn did_web(identifier: &str) -> Result<String> {
+    let url = crate::protocol::openid4vci::metadata::issuer_url(identifier)?;
+    let mut did = format!("did:web:{}", url.host_str().unwrap_or_default());
+    if let Some(port) = url.port() {
+        did.push_str(&format!("%3A{port}"));
+    }
+    for part in url.path().split('/').filter(|part| !part.is_empty()) {
+        did.push(':');
+        did.push_str(part);
+    }
+    Ok(did)
+}

@@ -1,0 +1,292 @@
+//! Making offers (OpenID4VCI 1.0 section 4): the desk's half of the pre-authorized code flow.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::records::{CODES, CodeRecord, DATASETS, DatasetRecord, OFFERS, OfferRecord};
+use super::{Issuer, fresh, hashed};
+use crate::clock::UnixTime;
+use crate::error::{Error, Result};
+use crate::health::{CredentialDataset, DatasetKind};
+use crate::protocol::openid4vci::offer::{
+    CredentialOffer, Grants, InputMode, PreAuthorizedCodeGrant, TxCode,
+};
+use crate::random::Random;
+use crate::secret::Secret;
+use crate::store::{Expect, Write, read_json, scan_json};
+
+/// Digits of a transaction code.
+const TX_CODE_DIGITS: u32 = 6;
+/// Longest desk reference, in characters.
+const MAX_REFERENCE: usize = 128;
+
+/// What the desk asks for.
+#[derive(Clone)]
+pub struct NewOffer {
+    /// Kinds of credentials: not empty, no repetition.
+    pub configuration_ids: Vec<String>,
+    /// A FHIR R4 resource or Bundle from which every kind can be made.
+    pub fhir: Value,
+    /// Whether the person must enter a transaction code.
+    pub tx_code: bool,
+    /// Whether the link refers to the offer instead of carrying it.
+    pub by_reference: bool,
+    /// Lifetime in seconds; the issuer's default when absent.
+    pub expires_in: Option<i64>,
+    /// The desk's own reference (a case number, no claim), kept with the credentials.
+    pub reference: Option<String>,
+}
+
+impl fmt::Debug for NewOffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewOffer").field("configuration_ids", &self.configuration_ids).finish_non_exhaustive()
+    }
+}
+
+/// What will be issued, for the person at the desk.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// Kind of credential.
+    pub configuration_id: String,
+    /// Its claims, for people and for the credential.
+    pub dataset: CredentialDataset,
+}
+
+/// A fresh offer. `Debug` hides codes.
+#[derive(Clone)]
+pub struct CreatedOffer {
+    /// Identifier, random.
+    pub id: String,
+    /// The whole link for the wallet.
+    pub link: String,
+    /// The offer object.
+    pub offer: CredentialOffer,
+    /// The transaction code, shown once: it is not kept in clear.
+    pub tx_code: Option<Secret<String>>,
+    /// End of the offer.
+    pub expires_at: UnixTime,
+    /// What will be issued.
+    pub previews: Vec<Preview>,
+}
+
+impl fmt::Debug for CreatedOffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreatedOffer")
+            .field("id", &self.id)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where an offer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OfferState {
+    /// Waits for a wallet.
+    Open,
+    /// A wallet has used the code.
+    Redeemed,
+    /// Everything offered was issued.
+    Issued,
+    /// Too many wrong transaction codes.
+    Locked,
+    /// Its time is over and not everything was issued.
+    Expired,
+}
+
+/// An offer as the desk sees it afterwards: no claims, no codes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OfferSummary {
+    /// Identifier.
+    pub id: String,
+    /// Where it stands.
+    pub state: OfferState,
+    /// Kinds of credentials.
+    pub configuration_ids: Vec<String>,
+    /// The desk's own reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// When it was made.
+    pub created_at: UnixTime,
+    /// Its end.
+    pub expires_at: UnixTime,
+    /// Ids of the credentials that came of it.
+    pub credentials: Vec<String>,
+}
+
+impl OfferRecord {
+    fn summary(self, now: UnixTime) -> OfferSummary {
+        let waiting = matches!(self.state, OfferState::Open | OfferState::Redeemed);
+        let state = if waiting && now >= self.expires_at { OfferState::Expired } else { self.state };
+        OfferSummary {
+            id: self.id,
+            state,
+            configuration_ids: self.configuration_ids,
+            reference: self.reference,
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            credentials: self.credentials,
+        }
+    }
+}
+
+impl Issuer {
+    /// The datasets that `fhir` gives for `configuration_ids`: what [`Self::create_offer`] would offer.
+    ///
+    /// # Errors
+    /// `offer_configurations` (empty or repeated), `dataset_unknown`, and the codes of [`DatasetKind::extract`].
+    pub fn preview(&self, configuration_ids: &[String], fhir: &Value) -> Result<Vec<Preview>> {
+        let repeated = configuration_ids
+            .iter()
+            .enumerate()
+            .any(|(i, id)| configuration_ids.iter().take(i).any(|x| x == id));
+        if configuration_ids.is_empty() || repeated {
+            return Err(Error::malformed("offer_configurations", "no kind of credential, or one twice"));
+        }
+        let one = |id: &String| {
+            let dataset = DatasetKind::parse(id)?.extract(fhir, self.now())?;
+            Ok(Preview { configuration_id: id.clone(), dataset })
+        };
+        configuration_ids.iter().map(one).collect()
+    }
+
+    /// Makes an offer and keeps its datasets until they are issued or the offer ends.
+    ///
+    /// # Errors
+    /// Those of [`Self::preview`]; `offer_lifetime`, `offer_reference`; when the store fails.
+    pub async fn create_offer(&self, new: &NewOffer) -> Result<CreatedOffer> {
+        let previews = self.preview(&new.configuration_ids, &new.fhir)?;
+        let lifetime = new.expires_in.unwrap_or(self.settings.offer_lifetime);
+        if lifetime <= 0 || lifetime > self.settings.offer_lifetime_max {
+            return Err(Error::malformed("offer_lifetime", "expires_in is not positive or too long"));
+        }
+        if new.reference.as_ref().is_some_and(|text| text.chars().count() > MAX_REFERENCE || text.is_empty())
+        {
+            return Err(Error::malformed("offer_reference", "the reference is empty or too long"));
+        }
+        let now = self.now();
+        let expires_at = now.plus(lifetime);
+        let (id, code) = (fresh(&*self.random), fresh(&*self.random));
+        let tx_code = new.tx_code.then(|| digits(&*self.random));
+        let offer = self.offer(new, code.clone());
+        let link = if new.by_reference {
+            let uri = self.settings.url(&format!("/oid4vci/offers/{id}"))?;
+            CredentialOffer::link_by_reference(&self.settings.wallet_offer_link, &uri)?
+        } else {
+            offer.link_by_value(&self.settings.wallet_offer_link)?
+        };
+
+        let record = OfferRecord {
+            id: id.clone(),
+            state: OfferState::Open,
+            configuration_ids: new.configuration_ids.clone(),
+            reference: new.reference.clone(),
+            created_at: now,
+            expires_at,
+            offer: new.by_reference.then(|| offer.clone()),
+            credentials: Vec::new(),
+        };
+        let code_record = CodeRecord {
+            offer_id: id.clone(),
+            configuration_ids: new.configuration_ids.clone(),
+            tx_code: tx_code.as_ref().map(|tx| self.tx_code_mac(&id, tx.expose())),
+            wrong_attempts: 0,
+        };
+        // The desk can look at an offer for as long as at the credentials that came of it.
+        let forget = expires_at.plus(self.settings.record_retention);
+        let mut writes = vec![
+            Write::put_json(OFFERS, id.as_bytes(), Expect::Absent, &record, Some(forget))?,
+            Write::put_json(CODES, hashed(&code), Expect::Absent, &code_record, Some(expires_at))?,
+        ];
+        // The last token can be had at the last second of the offer.
+        let dataset_end = Some(expires_at.plus(self.settings.token_lifetime));
+        for preview in &previews {
+            let dataset = DatasetRecord { claims: preview.dataset.claims.clone() };
+            let key = dataset_key(&id, &preview.configuration_id);
+            writes.push(Write::put_json(DATASETS, key, Expect::Absent, &dataset, dataset_end)?);
+        }
+        self.store.commit(writes).await?;
+        Ok(CreatedOffer { id, link, offer, tx_code, expires_at, previews })
+    }
+
+    fn offer(&self, new: &NewOffer, code: String) -> CredentialOffer {
+        let tx_code = new.tx_code.then(|| TxCode {
+            input_mode: Some(InputMode::Numeric),
+            length: Some(TX_CODE_DIGITS),
+            description: Some(format!("{} gives you this code in person.", self.settings.name)),
+        });
+        CredentialOffer {
+            credential_issuer: self.settings.identifier.clone(),
+            credential_configuration_ids: new.configuration_ids.clone(),
+            grants: Grants {
+                pre_authorized_code: Some(PreAuthorizedCodeGrant {
+                    pre_authorized_code: code,
+                    tx_code,
+                    authorization_server: None,
+                }),
+            },
+        }
+    }
+
+    /// The offer object behind a link by reference; `None` when there is none, it was used, or its time is over.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn offer_by_reference(&self, id: &str) -> Result<Option<CredentialOffer>> {
+        let Some(stored) = read_json::<OfferRecord>(self.store(), OFFERS, bounded_key(id)).await? else {
+            return Ok(None);
+        };
+        let open = stored.value.state == OfferState::Open && self.now() < stored.value.expires_at;
+        Ok(stored.value.offer.filter(|_| open))
+    }
+
+    /// An offer as it stands.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn offer_summary(&self, id: &str) -> Result<Option<OfferSummary>> {
+        let stored = read_json::<OfferRecord>(self.store(), OFFERS, bounded_key(id)).await?;
+        Ok(stored.map(|stored| stored.value.summary(self.now())))
+    }
+
+    /// Up to `limit` offers after the one named `after`, in the order of their ids.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn offers(&self, after: Option<&str>, limit: usize) -> Result<Vec<OfferSummary>> {
+        let page = scan_json::<OfferRecord>(self.store(), OFFERS, after.map(bounded_key), limit).await?;
+        Ok(page.into_iter().map(|(_, stored)| stored.value.summary(self.now())).collect())
+    }
+
+    /// Keyed hash of a transaction code: six digits alone would be guessed from a plain hash.
+    pub(super) fn tx_code_mac(&self, offer_id: &str, tx_code: &str) -> [u8; 32] {
+        self.mac("carekey tx_code v1", format!("{offer_id}\n{tx_code}").as_bytes())
+    }
+}
+
+/// An id from outside as a store key: never empty and never too long, so that it is simply not found.
+pub(super) fn bounded_key(id: &str) -> &[u8] {
+    match id.as_bytes() {
+        [] => b"-",
+        long if long.len() > 256 => b"-",
+        fits => fits,
+    }
+}
+
+pub(super) fn dataset_key(offer_id: &str, configuration_id: &str) -> Vec<u8> {
+    format!("{offer_id}/{configuration_id}").into_bytes()
+}
+
+/// Uniform decimal digits, by rejection.
+fn digits(random: &dyn Random) -> Secret<String> {
+    let modulus = 10_u32.pow(TX_CODE_DIGITS);
+    let fair = u32::MAX - u32::MAX % modulus;
+    loop {
+        let value = u32::from_be_bytes(random.array());
+        if value < fair {
+            return Secret::new(format!("{:06}", value % modulus));
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The tables of the issuer and what lies in them.
+
+use aws_lc_rs::hmac;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::offer::OfferState;
+use crate::binding::claim::WebauthnBinding;
+use crate::clock::UnixTime;
+use crate::protocol::openid4vci::notification::NotificationEvent;
+use crate::protocol::openid4vci::offer::CredentialOffer;
+use crate::secret::Secret;
+use crate::store::Table;
+
+/// Offers by id: [`OfferRecord`].
+pub(super) const OFFERS: Table = Table::new("offers");
+/// Pre-authorized codes by hash: [`CodeRecord`].
+pub(super) const CODES: Table = Table::new("offer_codes");
+/// Credential datasets by offer id, `/` and configuration id: [`DatasetRecord`].
+pub(super) const DATASETS: Table = Table::new("datasets");
+/// Access tokens by hash: [`TokenRecord`].
+pub(super) const TOKENS: Table = Table::new("access_tokens");
+/// Nonces that were used, by their random part; empty values.
+pub(super) const NONCES: Table = Table::new("used_nonces");
+/// Issued credentials by id: [`CredentialRecord`].
+pub(super) const CREDENTIALS: Table = Table::new("credentials");
+/// Notification ids: [`NotificationRecord`].
+pub(super) const NOTIFICATIONS: Table = Table::new("notifications");
+/// WebAuthn credential ids that were enrolled, by hash; empty values.
+pub(super) const AUTHENTICATORS: Table = Table::new("authenticators");
+/// Audit records of enrolments by credential id: [`super::enrolment::AuditRecord`].
+pub(super) const ENROLMENTS: Table = Table::new("enrolments");
+/// Status lists by number (big endian): the bits as they are.
+pub(super) const STATUS_LISTS: Table = Table::new("status_lists");
+/// Used entries of status lists, by number and index (big endian); empty values.
+pub(super) const STATUS_ENTRIES: Table = Table::new("status_entries");
+/// The number of the status list that new credentials get, under [`CURRENT`].
+pub(super) const STATUS_CURRENT: Table = Table::new("status_current");
+/// The only key of [`STATUS_CURRENT`].
+pub(super) const CURRENT: &[u8] = b"current";
+
+/// An offer. The code is in it as long as the offer can be fetched by reference.
+#[derive(Serialize, Deserialize)]
+pub(super) struct OfferRecord {
+    pub(super) id: String,
+    pub(super) state: OfferState,
+    pub(super) configuration_ids: Vec<String>,
+    /// The desk's own reference (a case number), never sent to the wallet.
+    pub(super) reference: Option<String>,
+    pub(super) created_at: UnixTime,
+    pub(super) expires_at: UnixTime,
+    /// The whole offer while it is open.
+    pub(super) offer: Option<CredentialOffer>,
+    /// Ids of the credentials that came of it.
+    pub(super) credentials: Vec<String>,
+}
+
+/// A pre-authorized code that was not used yet.
+#[derive(Serialize, Deserialize)]
+pub(super) struct CodeRecord {
+    pub(super) offer_id: String,
+    pub(super) configuration_ids: Vec<String>,
+    /// Keyed hash of the transaction code.
+    pub(super) tx_code: Option<[u8; 32]>,
+    pub(super) wrong_attempts: u32,
+}
+
+/// Claims that wait to become a credential.
+#[derive(Serialize, Deserialize)]
+pub(super) struct DatasetRecord {
+    pub(super) claims: Map<String, Value>,
+}
+
+/// An access token.
+#[derive(Serialize, Deserialize)]
+pub(super) struct TokenRecord {
+    pub(super) offer_id: String,
+    pub(super) client_id: Option<String>,
+    /// What the token allows.
+    pub(super) configuration_ids: Vec<String>,
+    /// What was issued with it.
+    pub(super) issued: Vec<String>,
+    /// The WebAuthn key that was enrolled with it: further credentials may name it by `ak_jkt` alone.
+    pub(super) enrolled: Option<EnrolledKey>,
+}
+
+/// A WebAuthn key whose registration was verified under an access token.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct EnrolledKey {
+    pub(super) jkt: String,
+    pub(super) binding: WebauthnBinding,
+}
+
+/// Status of an issued credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialStatus {
+    /// Good.
+    Valid,
+    /// Not good for now.
+    Suspended,
+    /// Not good any more, for ever.
+    Revoked,
+}
+
+/// An issued credential, without any claim of it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct CredentialRecord {
+    #[serde(flatten)]
+    pub(super) summary: CredentialSummary,
+    pub(super) list: u64,
+    pub(super) index: u64,
+}
+
+/// What the issuer keeps about an issued credential: no claims, no keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialSummary {
+    /// Identifier at this issuer, random.
+    pub id: String,
+    /// Kind of credential.
+    pub configuration_id: String,
+    /// The offer it came of.
+    pub offer_id: String,
+    /// The desk's own reference, if it gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// When it was signed.
+    pub issued_at: UnixTime,
+    /// Its `exp`.
+    pub expires_at: UnixTime,
+    /// Its status.
+    pub status: CredentialStatus,
+    /// When the status changed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_changed_at: Option<UnixTime>,
+    /// The client that collected it, if it said who it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// Assurance level of the WebAuthn key bound into it; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+    /// What the wallet said became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<NotificationEvent>,
+}
+
+/// A notification id.
+#[derive(Serialize, Deserialize)]
+pub(super) struct NotificationRecord {
+    /// Hash of the access token it belongs to.
+    pub(super) token: Vec<u8>,
+    pub(super) credential_id: String,
+}
+
+/// HMAC-SHA-256 with domain separation.
+pub(super) fn mac(secret: &Secret<[u8; 32]>, label: &str, message: &[u8]) -> [u8; 32] {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose());
+    let mut context = hmac::Context::with_key(&key);
+    context.update(label.as_bytes());
+    context.update(&[0]);
+    context.update(message);
+    let mut out = [0; 32];
+    for (to, from) in out.iter_mut().zip(context.sign().as_ref()) {
+        *to = *from;
+    }
+    out
+}

@@ -1,0 +1,152 @@
+//! What the operator of an issuer decides.
+
+use std::collections::BTreeMap;
+
+use url::Url;
+
+use super::enrolment::Wallet;
+use crate::attestation::level::AssuranceLevel;
+use crate::error::{Error, Result};
+use crate::health::DatasetKind;
+use crate::protocol::openid4vci::metadata::issuer_url;
+
+/// Rules and names of one issuer. Durations are in seconds.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Credential issuer identifier: the public URL, without a trailing slash.
+    pub identifier: String,
+    /// Name for people, with its language.
+    pub name: String,
+    /// BCP 47 tag of the names.
+    pub locale: String,
+    /// Base of offer links: `openid-credential-offer://` or a wallet's URL.
+    pub wallet_offer_link: String,
+    /// Lifetime of an offer that does not say otherwise.
+    pub offer_lifetime: i64,
+    /// Longest lifetime an offer may ask for.
+    pub offer_lifetime_max: i64,
+    /// Wrong transaction codes after which the offer is locked.
+    pub tx_code_attempts: u32,
+    /// Lifetime of an access token.
+    pub token_lifetime: i64,
+    /// Lifetime of a nonce: the person's time for the authenticator's prompt is in it.
+    pub nonce_lifetime: i64,
+    /// Oldest key proof.
+    pub proof_max_age: i64,
+    /// How far ahead a wallet's clock may be.
+    pub skew: i64,
+    /// Lifetime of a credential.
+    pub credential_lifetime: i64,
+    /// How long records of credentials stay after the credentials' end.
+    pub record_retention: i64,
+    /// How long the audit record of an enrolment, with the raw attestation, stays.
+    pub audit_retention: i64,
+    /// Entries of one status list; a multiple of 4.
+    pub status_list_entries: usize,
+    /// `ttl` of status list tokens: the longest time a verifier may use a copy.
+    pub status_ttl: i64,
+    /// `exp - iat` of status list tokens.
+    pub status_lifetime: i64,
+    /// Wallets whose WebAuthn registrations are taken.
+    pub wallets: Vec<Wallet>,
+    /// Whether other clients get nothing at all.
+    pub known_wallets_only: bool,
+    /// Lowest level per configuration; a configuration that is not here asks for no second key.
+    pub required_levels: BTreeMap<String, AssuranceLevel>,
+    /// URI and version of the policy by which enrolments are graded; goes into the credential.
+    pub binding_policy: String,
+}
+
+impl Settings {
+    /// Settings for `identifier` with the usual lifetimes: offers an hour, tokens 10 minutes, nonces 10 minutes,
+    /// credentials 90 days, audit records 400 days, status copies 5 minutes.
+    pub fn new(identifier: &str, name: &str) -> Self {
+        Self {
+            identifier: identifier.to_owned(),
+            name: name.to_owned(),
+            locale: "en".into(),
+            wallet_offer_link: "openid-credential-offer://".into(),
+            offer_lifetime: 3600,
+            offer_lifetime_max: 7 * 86_400,
+            tx_code_attempts: 5,
+            token_lifetime: 600,
+            nonce_lifetime: 600,
+            proof_max_age: 300,
+            skew: 60,
+            credential_lifetime: 90 * 86_400,
+            record_retention: 30 * 86_400,
+            audit_retention: 400 * 86_400,
+            status_list_entries: 131_072,
+            status_ttl: 300,
+            status_lifetime: 86_400,
+            wallets: Vec::new(),
+            known_wallets_only: false,
+            required_levels: BTreeMap::new(),
+            binding_policy: format!("{identifier}/policy/binding/1"),
+        }
+    }
+
+    /// Checks that the settings make sense together.
+    ///
+    /// # Errors
+    /// `issuer_settings` names the member; `issuer_url` when the identifier is no plain URL.
+    pub fn check(&self) -> Result<()> {
+        let bad = |detail: String| Err(Error::misuse("issuer_settings", detail));
+        issuer_url(&self.identifier)?;
+        if self.identifier.ends_with('/') {
+            return bad("identifier must not end with a slash".into());
+        }
+        let positive = [
+            ("offer_lifetime", self.offer_lifetime),
+            ("offer_lifetime_max", self.offer_lifetime_max),
+            ("token_lifetime", self.token_lifetime),
+            ("nonce_lifetime", self.nonce_lifetime),
+            ("proof_max_age", self.proof_max_age),
+            ("credential_lifetime", self.credential_lifetime),
+            ("audit_retention", self.audit_retention),
+            ("status_ttl", self.status_ttl),
+            ("status_lifetime", self.status_lifetime),
+        ];
+        if let Some((name, _)) = positive.iter().find(|(_, seconds)| *seconds <= 0) {
+            return bad(format!("{name} must be positive"));
+        }
+        if self.skew < 0 || self.record_retention < 0 || self.tx_code_attempts == 0 {
+            return bad("skew, record_retention or tx_code_attempts is out of range".into());
+        }
+        if self.status_ttl > self.status_lifetime {
+            return bad("status_ttl must not be longer than status_lifetime".into());
+        }
+        if self.status_list_entries == 0 || !self.status_list_entries.is_multiple_of(4) {
+            return bad("status_list_entries must be a positive multiple of 4".into());
+        }
+        if let Some(unknown) = self.required_levels.keys().find(|id| DatasetKind::parse(id).is_err()) {
+            return bad(format!("required_levels names the unknown configuration {unknown}"));
+        }
+        for (i, wallet) in self.wallets.iter().enumerate() {
+            wallet.check()?;
+            if self.wallets.iter().take(i).any(|earlier| earlier.client_id == wallet.client_id) {
+                return bad(format!("wallet {} is there twice", wallet.client_id));
+            }
+        }
+        Ok(())
+    }
+
+    /// The wallet known as `client_id`.
+    pub fn wallet(&self, client_id: &str) -> Option<&Wallet> {
+        self.wallets.iter().find(|wallet| wallet.client_id == client_id)
+    }
+
+    /// The URL of `path` (beginning with `/`) at this issuer.
+    ///
+    /// # Errors
+    /// `issuer_settings` when it is no URL.
+    pub fn url(&self, path: &str) -> Result<Url> {
+        Url::parse(&format!("{}{path}", self.identifier))
+            .map_err(|_| Error::misuse("issuer_settings", "the identifier and a path make no URL"))
+    }
+
+    /// The `vct` of a kind of credential: `<identifier>/vct/patient-identity`.
+    pub fn vct(&self, kind: DatasetKind) -> String {
+        format!("{}/vct/{}", self.identifier, kind.as_str().replace('_', "-"))
+    }
+}
