@@ -27,6 +27,8 @@ pub mod random;
 pub mod secret;
 pub mod status;
 pub mod store;
+pub mod trust;
+pub mod verifier;
 pub mod webauthn;
 pub mod x509;
 

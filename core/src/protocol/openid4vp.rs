@@ -6,4 +6,10 @@
 //! Not carried: the Digital Credentials API, `scope`, `openid_federation`, `verifier_attestation`, `trusted_authorities`,
 //! ISO mdoc and the W3C formats; a request that needs one of them is refused with a code that says so.
 
+pub mod client_id;
 pub mod dcql;
+pub mod link;
+pub mod request;
+pub mod response;
+pub mod signed_request;
+pub mod transaction_data;

@@ -1,17 +1,16 @@
-//! Digital Credentials Query Language (OpenID4VP 1.0 section 6) and the claims path pointer (section 7).
+//! Digital Credentials Query Language (OpenID4VP 1.0 section 6); claims paths are [`ClaimPath`](crate::credential::claims).
 //!
 //! [`DcqlQuery::parse`] reads a query of either side: unknown members are ignored as the specification demands, wrong
 //! types, duplicates and dangling references are refused, every list is bounded. [`DcqlQuery::check_supported`] is what a
 //! verifier asks before it sends a query.
 
-mod claims_path;
 mod credential_query;
 mod credential_set;
 mod member;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-pub use claims_path::{ClaimsPath, PathElement};
 pub use credential_query::{ClaimsQuery, CredentialQuery, SD_JWT_VC_FORMAT};
 pub use credential_set::CredentialSetQuery;
 
@@ -114,6 +113,19 @@ impl DcqlQuery {
                 format!("the presentations answer no option of the required credential set {at}"),
             )),
         }
+    }
+}
+
+impl Serialize for DcqlQuery {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_value().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for DcqlQuery {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Self::parse(&value).map_err(|error| serde::de::Error::custom(error.detail()))
     }
 }
 

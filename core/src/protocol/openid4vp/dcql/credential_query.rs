@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ClaimsPath, MAX_ENTRIES, member};
+use super::{MAX_ENTRIES, member};
+use crate::credential::claims::ClaimPath;
 use crate::error::{Error, Result};
 
 /// The credential format identifier of IETF SD-JWT VC (appendix B.3).
@@ -26,7 +27,7 @@ pub struct CredentialQuery {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClaimsQuery {
     id: Option<String>,
-    path: ClaimsPath,
+    path: ClaimPath,
     values: Vec<Value>,
 }
 
@@ -190,7 +191,7 @@ impl CredentialQuery {
     /// [`Error::Refused`] `claim_absent` where no combination can be satisfied.
     pub fn select(
         &self,
-        claims: &Value,
+        claims: &Map<String, Value>,
         excluded: &dyn Fn(&ClaimsQuery) -> bool,
     ) -> Result<Vec<&ClaimsQuery>> {
         let mut first_fault = None;
@@ -207,7 +208,7 @@ impl CredentialQuery {
     }
 
     /// Whether disclosed claims satisfy the query, values included.
-    pub fn check_satisfied(&self, disclosed: &Value) -> Result<()> {
+    pub fn check_satisfied(&self, disclosed: &Map<String, Value>) -> Result<()> {
         self.select(disclosed, &|_| false).map(drop)
     }
 
@@ -220,7 +221,8 @@ impl CredentialQuery {
 impl ClaimsQuery {
     fn parse(value: &Value) -> Result<Self> {
         let claim = member::object(value, "claims")?;
-        let path = ClaimsPath::parse(claim.get("path").ok_or_else(|| member::missing("claims.path"))?)?;
+        let path = claim.get("path").and_then(Value::as_array).ok_or_else(|| member::missing("claims.path"))?;
+        let path = ClaimPath::try_from(path.clone()).map_err(|error| Error::malformed("dcql", error.detail().to_owned()))?;
         let id = claim.get("id").map(|id| member::identifier(id, "claims.id")).transpose()?;
         let values = member::list(claim, "values", MAX_ENTRIES)?.unwrap_or_default().to_vec();
         let simple =
@@ -239,7 +241,7 @@ impl ClaimsQuery {
         if let Some(id) = &self.id {
             claim.insert("id".into(), json!(id));
         }
-        claim.insert("path".into(), self.path.to_value());
+        claim.insert("path".into(), Value::Array(self.path.clone().into()));
         if !self.values.is_empty() {
             claim.insert("values".into(), json!(self.values));
         }
@@ -252,7 +254,7 @@ impl ClaimsQuery {
     }
 
     /// Which claim.
-    pub fn path(&self) -> &ClaimsPath {
+    pub fn path(&self) -> &ClaimPath {
         &self.path
     }
 
@@ -264,8 +266,14 @@ impl ClaimsQuery {
     /// Whether the claim is there with an accepted value (type and value equal).
     ///
     /// Where the path selects several claims, each must have an accepted value.
-    pub fn check(&self, claims: &Value) -> Result<()> {
-        let selected = self.path.select(claims)?;
+    ///
+    /// [`Error::Refused`] `claim_absent`, `claim_value`.
+    pub fn check(&self, claims: &Map<String, Value>) -> Result<()> {
+        // A path that does not fit the claims selects nothing (section 7.1.1).
+        let selected = self.path.select(claims).unwrap_or_default();
+        if selected.is_empty() {
+            return Err(Error::refused("claim_absent", format!("there is no claim {}", self.path)));
+        }
         match self.values.is_empty() || selected.iter().all(|value| self.values.contains(value)) {
             true => Ok(()),
             false => {

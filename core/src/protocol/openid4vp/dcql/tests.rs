@@ -27,6 +27,10 @@ fn one(extra: Value) -> Value {
     json!({"credentials": [credential]})
 }
 
+fn object(value: &Value) -> &serde_json::Map<String, Value> {
+    value.as_object().unwrap()
+}
+
 fn paths(claims: &[&ClaimsQuery]) -> Vec<String> {
     claims.iter().map(|claim| claim.path().to_string()).collect()
 }
@@ -59,20 +63,20 @@ fn example_claim_sets_take_the_first_that_can_be_satisfied() {
     let pid = query.credential("pid").unwrap();
     let all = json!({"family_name": "Doe", "postal_code": "1", "locality": "L", "region": "R", "date_of_birth": "D"});
     assert_eq!(
-        paths(&pid.select(&all, &|_| false).unwrap()),
+        paths(&pid.select(object(&all), &|_| false).unwrap()),
         ["family_name", "locality", "region", "date_of_birth"]
     );
     let no_region = json!({"family_name": "Doe", "postal_code": "1", "locality": "L", "date_of_birth": "D"});
     assert_eq!(
-        paths(&pid.select(&no_region, &|_| false).unwrap()),
+        paths(&pid.select(object(&no_region), &|_| false).unwrap()),
         ["family_name", "postal_code", "date_of_birth"]
     );
     let too_little = json!({"family_name": "Doe", "postal_code": "1"});
-    assert_eq!(pid.select(&too_little, &|_| false).unwrap_err().code(), "claim_absent");
+    assert_eq!(pid.select(object(&too_little), &|_| false).unwrap_err().code(), "claim_absent");
     // A person may leave out what another combination does without, and nothing else.
     let without = |path: &'static str| move |claim: &ClaimsQuery| claim.path().to_string() == path;
-    assert_eq!(pid.select(&all, &without("locality")).unwrap().len(), 3);
-    assert!(pid.select(&all, &without("family_name")).is_err());
+    assert_eq!(pid.select(object(&all), &without("locality")).unwrap().len(), 3);
+    assert!(pid.select(object(&all), &without("family_name")).is_err());
     let mandatory: Vec<_> = pid.claims().iter().filter(|claim| pid.is_mandatory(claim)).collect();
     assert_eq!(paths(&mandatory), ["family_name", "date_of_birth"]);
 }
@@ -82,11 +86,11 @@ fn example_values_match_by_type_and_value() {
     let Some(query) = example("query_lang/value_matching_simple.json") else { return };
     let credential = query.credential("my_credential").unwrap();
     let with = |family: Value, code: Value| json!({"family_name": family, "given_name": "J", "address": {"street_address": "S"}, "postal_code": code});
-    credential.check_satisfied(&with(json!("Doe"), json!("90211"))).unwrap();
+    credential.check_satisfied(object(&with(json!("Doe"), json!("90211")))).unwrap();
     for (family, code) in
         [(json!("Roe"), json!("90210")), (json!("Doe"), json!(90210)), (json!("doe"), json!("90210"))]
     {
-        assert_eq!(credential.check_satisfied(&with(family, code)).unwrap_err().code(), "claim_value");
+        assert_eq!(credential.check_satisfied(object(&with(family, code))).unwrap_err().code(), "claim_value");
     }
 }
 
@@ -108,56 +112,6 @@ fn example_credential_sets() {
     let Some(both) = example("query_lang/multi_credentials.json") else { return };
     assert!(both.check_answered(["pid"].into_iter()).is_err());
     both.check_answered(["mdl", "pid"].into_iter()).unwrap();
-}
-
-/// The example of section 7.3, and the errors of section 7.1.1.
-#[test]
-fn claims_path_pointer() {
-    let credential = json!({
-        "name": "Arthur Dent",
-        "address": {"street_address": "42 Market Street", "locality": "Milliways", "postal_code": "12345"},
-        "degrees": [
-            {"type": "Bachelor of Science", "university": "University of Betelgeuse"},
-            {"type": "Master of Science", "university": "University of Betelgeuse"},
-            {"university": "no type here"}
-        ],
-        "nationalities": ["British", "Betelgeusian"]
-    });
-    let select = |path: Value| {
-        let path = ClaimsPath::parse(&path).unwrap();
-        path.select(&credential).map(|selected| selected.into_iter().cloned().collect::<Vec<_>>())
-    };
-    assert_eq!(select(json!(["name"])).unwrap(), [json!("Arthur Dent")]);
-    assert_eq!(select(json!(["address"])).unwrap(), [credential["address"].clone()]);
-    assert_eq!(select(json!(["address", "street_address"])).unwrap(), [json!("42 Market Street")]);
-    assert_eq!(
-        select(json!(["degrees", null, "type"])).unwrap(),
-        [json!("Bachelor of Science"), json!("Master of Science")]
-    );
-    assert_eq!(select(json!(["nationalities", 1])).unwrap(), [json!("Betelgeusian")]);
-    for path in [
-        json!(["nobody"]),
-        json!(["name", "first"]),
-        json!(["name", 0]),
-        json!(["address", null]),
-        json!(["nationalities", 2]),
-        json!(["nationalities", "British"]),
-    ] {
-        assert_eq!(select(path).unwrap_err().code(), "claim_absent");
-    }
-    assert_eq!(ClaimsPath::parse(&json!(["a", null, "b", 3])).unwrap().to_string(), "a[*].b[3]");
-    for bad in [
-        json!([]),
-        json!("a"),
-        json!([-1]),
-        json!([1.5]),
-        json!([true]),
-        json!([{}]),
-        json!([""]),
-        json!(null),
-    ] {
-        assert_eq!(ClaimsPath::parse(&bad).unwrap_err().code(), "dcql", "{bad}");
-    }
 }
 
 #[test]
@@ -189,6 +143,10 @@ fn malformed_queries() {
         one(json!({"claims": []})),
         one(json!({"claims": many})),
         one(json!({"claims": [{"id": "x"}]})),
+        one(json!({"claims": [{"path": []}]})),
+        one(json!({"claims": [{"path": "a"}]})),
+        one(json!({"claims": [{"path": [-1]}]})),
+        one(json!({"claims": [{"path": [true]}]})),
         one(json!({"claims": [{"path": ["a"], "values": []}]})),
         one(json!({"claims": [{"path": ["a"], "values": [null]}]})),
         one(json!({"claims": [{"path": ["a"], "values": [1.5]}]})),

@@ -1,0 +1,78 @@
+//! Presenting (OpenID4VP 1.0): request → review → choice → one user verification → answer.
+//!
+//! [`review`] fetches and authenticates the request and says in plain data who asks, what for, and exactly which claims
+//! each fitting credential would disclose. [`prepare`] takes the person's choice and returns the options of the one
+//! WebAuthn ceremony, however many credentials leave. [`finish`] checks the authenticator's answer, signs and sends.
+//! [`decline`] tells the verifier that the person said no.
+//!
+//! The ceremony is made for every presentation. Where the verifier asked for a step-up, the assertion's challenge commits
+//! to the presentation and the assertion travels in the key-binding JWT; otherwise it stays in the wallet.
+
+mod answer;
+mod choice;
+mod prepare;
+mod review;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+use crate::did::DidResolver;
+use crate::error::{Error, Result};
+use crate::format::sd_jwt_vc::verify::UnverifiedSdJwtVc;
+use crate::holder::{HolderKeys, HttpClient, StoredCredential};
+use crate::limits::Limits;
+use crate::random::Random;
+use crate::trust::VerifierTrust;
+
+pub use answer::{Delivery, decline, finish};
+pub use choice::{Choice, Selection};
+pub use prepare::{PreparedPresentation, prepare};
+pub use review::{Candidate, ClaimReview, PresentationReview, QueryReview, review};
+
+/// What the engine needs from the wallet around it.
+#[derive(Clone, Copy)]
+pub struct PresentationContext<'a> {
+    /// The way to the verifier.
+    pub http: &'a dyn HttpClient,
+    /// For verifiers with a DID.
+    pub dids: &'a dyn DidResolver,
+    /// The holder keys.
+    pub keys: &'a dyn HolderKeys,
+    /// Which verifiers the wallet knows.
+    pub trust: &'a VerifierTrust,
+    /// The wallet's own RP ID.
+    pub rp_id: &'a str,
+    /// The origin of the wallet's page or app, as its authenticator states it.
+    pub origin: &'a str,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// Nonces and identifiers.
+    pub random: &'a dyn Random,
+}
+
+impl fmt::Debug for PresentationContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PresentationContext").field("rp_id", &self.rp_id).finish_non_exhaustive()
+    }
+}
+
+/// Which credential answers which query; part of the states between the phases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Answering {
+    query_id: String,
+    credential_id: String,
+    paths: Vec<crate::credential::claims::ClaimPath>,
+}
+
+/// The credential with that id. Error: `credential_unknown`.
+fn stored<'a>(credentials: &'a [StoredCredential], id: &str) -> Result<&'a StoredCredential> {
+    let found = credentials.iter().find(|credential| credential.id == id);
+    found.ok_or_else(|| Error::misuse("credential_unknown", "the wallet holds no credential of that id"))
+}
+
+fn read(credential: &StoredCredential) -> Result<UnverifiedSdJwtVc> {
+    UnverifiedSdJwtVc::parse(&credential.credential, &Limits::DEFAULT)
+}
+

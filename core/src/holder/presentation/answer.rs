@@ -1,0 +1,201 @@
+//! After the ceremony: sign, encrypt, send; or say no.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::prepare::{CeremonyKey, PreparedPresentation, transaction_data};
+use super::review::PresentationReview;
+use super::{PresentationContext, read, stored};
+use crate::binding::verify::{AUTHENTICATION_FACTORS, WEBAUTHN_ASSERTION, WebauthnAssertion};
+use crate::encoding::{json as strict_json, sha256};
+use crate::encoding::base64url;
+use crate::error::{Error, Result};
+use crate::format::sd_jwt_vc::key_binding::KeyBindingInput;
+use crate::holder::{HttpRequest, SignItem, StoredCredential};
+use crate::jose::jwe::{self, PartyInfo};
+use crate::key::SignatureAlgorithm;
+use crate::limits::Limits;
+use crate::protocol::openid4vp::request::{AuthorizationRequest, ResponseMode};
+use crate::protocol::openid4vp::response::{WalletError, vp_token_value};
+use crate::webauthn::UserVerification;
+use crate::webauthn::assertion::{self, AssertionExpectation, AuthenticationResponse};
+use crate::webauthn::authenticator_data::AuthenticatorData;
+use crate::webauthn::client_data::{Ceremony as ClientCeremony, ClientData};
+
+/// What the verifier said to the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Whether the verifier took it.
+    pub accepted: bool,
+    /// The verifier's error code, where it refused and named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Where the person's browser goes next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect_uri: Option<Url>,
+}
+
+/// Takes the authenticator's answer, signs each presentation with its holder key, and sends all of them.
+///
+/// The answer is checked as the verifier will check it, so that a wrong key or a missing user verification ends here.
+///
+/// # Errors
+/// Those of [`assertion::verify`]; `ceremony_key` for another key than was asked; of the key store; of the connection.
+/// A verifier that refuses is no error but a [`Delivery`].
+pub async fn finish(
+    prepared: PreparedPresentation,
+    ceremony: &AuthenticationResponse,
+    credentials: &[StoredCredential],
+    context: &PresentationContext<'_>,
+) -> Result<Delivery> {
+    check_ceremony(&prepared, ceremony, context)?;
+    let (mut drafts, mut items) = (Vec::new(), Vec::new());
+    for one in &prepared.answering {
+        let credential = stored(credentials, &one.credential_id)?;
+        let presentation = read(credential)?.present(&one.paths)?;
+        let carries = prepared.ceremony.carrier == Some(drafts.len());
+        let hashes = transaction_data(&prepared.request);
+        let approves = carries && !hashes.hashes().is_empty();
+        let draft = presentation.bind(
+            SignatureAlgorithm::Es256,
+            KeyBindingInput {
+                audience: prepared.request.client_id.as_str(),
+                nonce: &prepared.request.nonce,
+                issued_at: prepared.issued_at,
+                expires_at: carries.then_some(prepared.expires_at),
+                transaction_data: approves.then_some(&hashes),
+                extra: if carries { step_up_claims(ceremony, context)? } else { Map::new() },
+            },
+        )?;
+        items.push(SignItem { alias: credential.hk_alias.clone(), message: draft.signing_input().to_vec() });
+        drafts.push((&one.query_id, draft));
+    }
+    let signatures = context.keys.sign(items).await?;
+    if signatures.len() != drafts.len() {
+        return Err(Error::misuse("holder_key_signatures", "the key store returned another number of signatures"));
+    }
+    let mut vp_token: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for ((query_id, draft), signature) in drafts.into_iter().zip(signatures) {
+        vp_token.entry(query_id.clone()).or_default().push(draft.assemble(&signature));
+    }
+    let form = form(&prepared.request, &vp_token)?;
+    post(&prepared.request, &form, context).await
+}
+
+/// Tells the verifier that the person declined (`access_denied`).
+///
+/// # Errors
+/// Of the connection.
+pub async fn decline(review: &PresentationReview, context: &PresentationContext<'_>) -> Result<Delivery> {
+    send_error(&review.request, WalletError::AccessDenied, context).await
+}
+
+/// An error response goes unencrypted, as section 8.3.1 allows: it says nothing about the person.
+pub(super) async fn send_error(
+    request: &AuthorizationRequest,
+    error: WalletError,
+    context: &PresentationContext<'_>,
+) -> Result<Delivery> {
+    let mut form = vec![("error".to_owned(), error.as_str().to_owned())];
+    form.extend(request.state.iter().map(|state| ("state".to_owned(), state.clone())));
+    post(request, &form, context).await
+}
+
+fn check_ceremony(
+    prepared: &PreparedPresentation,
+    ceremony: &AuthenticationResponse,
+    context: &PresentationContext<'_>,
+) -> Result<()> {
+    let options = &prepared.request_options;
+    let allowed = &options.allow_credentials;
+    if !allowed.is_empty() && !allowed.iter().any(|descriptor| descriptor.id == ceremony.id) {
+        return Err(Error::untrusted("ceremony_key", "another key answered than was asked"));
+    }
+    let limits = &Limits::DEFAULT;
+    let signed = ceremony.assertion()?;
+    match &prepared.ceremony.key {
+        Some(CeremonyKey { jwk, rp_id, origins, backup_eligible }) => {
+            let expected = AssertionExpectation {
+                challenge: &options.challenge.0,
+                origins,
+                rp_id,
+                public_key: &jwk.public_key()?,
+                backup_eligible: *backup_eligible,
+                user_verification: UserVerification::Required,
+            };
+            assertion::verify(signed, &expected, limits).map(drop)
+        }
+        // A passkey that no credential describes: all but the signature can be checked. It only opens the wallet's own
+        // door; nothing of it is sent.
+        None => {
+            let client_data = ClientData::parse(signed.client_data_json, limits)?;
+            let challenge = base64url::encode(&options.challenge.0);
+            client_data.check(ClientCeremony::Assertion, &challenge, &[context.origin.to_owned()])?;
+            let data = AuthenticatorData::parse(signed.authenticator_data, limits)?;
+            data.check(&sha256(options.rp_id.as_bytes()), UserVerification::Required)
+        }
+    }
+}
+
+/// The claims that turn a key-binding JWT into a step-up.
+fn step_up_claims(
+    ceremony: &AuthenticationResponse,
+    context: &PresentationContext<'_>,
+) -> Result<Map<String, Value>> {
+    let assertion = WebauthnAssertion {
+        id: ceremony.id.clone(),
+        authenticator_data: ceremony.response.authenticator_data.clone(),
+        client_data_json: ceremony.response.client_data_json.clone(),
+        signature: ceremony.response.signature.clone(),
+    };
+    let assertion = serde_json::to_value(assertion)
+        .map_err(|_| Error::misuse("webauthn_assertion", "the assertion does not serialize"))?;
+    let mut claims = Map::new();
+    claims.insert("jti".into(), context.random.token(16).into());
+    // The wallet's own word (EUDI TS12): two keys, one of them after the person's own user verification.
+    claims.insert(
+        AUTHENTICATION_FACTORS.into(),
+        json!([{ "possession": "holder_key" }, { "user_verification": "webauthn" }]),
+    );
+    claims.insert(WEBAUTHN_ASSERTION.into(), assertion);
+    Ok(claims)
+}
+
+fn form(request: &AuthorizationRequest, vp_token: &BTreeMap<String, Vec<String>>) -> Result<Vec<(String, String)>> {
+    let vp_token = vp_token_value(vp_token);
+    let state = request.state.as_ref().map(|state| ("state".to_owned(), state.clone()));
+    if request.response_mode == ResponseMode::DirectPost {
+        return Ok([("vp_token".to_owned(), vp_token.to_string())].into_iter().chain(state).collect());
+    }
+    let key = request.client_metadata.encryption_key.as_ref();
+    let key = key.ok_or_else(|| Error::misuse("response_encryption", "the request has no encryption key"))?;
+    let mut payload = Map::new();
+    payload.insert("vp_token".into(), vp_token);
+    payload.extend(state.map(|(name, value)| (name, Value::String(value))));
+    let payload = Value::Object(payload).to_string();
+    let jwe = jwe::encrypt(payload.as_bytes(), key, request.content_encryption()?, &PartyInfo::default())?;
+    Ok(vec![("response".to_owned(), jwe)])
+}
+
+async fn post(
+    request: &AuthorizationRequest,
+    form: &[(String, String)],
+    context: &PresentationContext<'_>,
+) -> Result<Delivery> {
+    let pairs: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let response = context.http.send(HttpRequest::post_form(request.response_uri.clone(), &pairs)).await?;
+    let body = strict_json::parse(&response.body, &Limits::DEFAULT).unwrap_or(Value::Null);
+    let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| text.len() <= 2048);
+    if response.is_success() {
+        let redirect_uri = text("redirect_uri").and_then(|uri| Url::parse(uri).ok());
+        let redirect_uri = redirect_uri.filter(|uri| matches!(uri.scheme(), "https" | "http"));
+        return Ok(Delivery { accepted: true, code: None, redirect_uri });
+    }
+    let code = text("code").or_else(|| text("error")).filter(|code| {
+        code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    });
+    Ok(Delivery { accepted: false, code: code.map(str::to_owned), redirect_uri: None })
+}

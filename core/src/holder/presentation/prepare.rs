@@ -1,0 +1,189 @@
+//! From the person's choice to the options of the one ceremony.
+
+use serde::{Deserialize, Serialize};
+
+use super::review::PresentationReview;
+use super::{Answering, PresentationContext, Selection, read, stored};
+use crate::binding::claim::{WEBAUTHN_BINDING, WebauthnBinding};
+use crate::binding::statement::PresentationStatement;
+use crate::clock::UnixTime;
+use crate::credential::claims::ClaimPath;
+use crate::encoding::base64url;
+use crate::error::{Error, Result};
+use crate::format::sd_jwt_vc::disclosure::DigestAlgorithm;
+use crate::format::sd_jwt_vc::key_binding::TransactionDataHashes;
+use crate::holder::{AuthenticatorKey, StoredCredential};
+use crate::jose::jwk::Jwk;
+use crate::protocol::openid4vp::request::AuthorizationRequest;
+use crate::webauthn::options::{CredentialDescriptor, RequestOptions};
+use crate::webauthn::{Bytes, CredentialType};
+
+/// Life of the holder's proof where the verifier names none, in seconds.
+const LIFETIME: u32 = 120;
+
+/// A presentation that waits for the authenticator's answer. `Debug` and JSON hold no claim values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PreparedPresentation {
+    /// `PublicKeyCredentialRequestOptionsJSON` of the one ceremony.
+    pub request_options: RequestOptions,
+    pub(super) request: AuthorizationRequest,
+    pub(super) answering: Vec<Answering>,
+    pub(super) ceremony: Ceremony,
+    pub(super) issued_at: UnixTime,
+    pub(super) expires_at: UnixTime,
+}
+
+/// What the ceremony is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ceremony {
+    /// The key that answers; `None`: any key of this wallet.
+    pub(super) key: Option<CeremonyKey>,
+    /// Which presentation carries the assertion to the verifier; `None`: it stays in the wallet.
+    pub(super) carrier: Option<usize>,
+}
+
+/// The key that answers the ceremony, as its credential describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct CeremonyKey {
+    pub(super) jwk: Jwk,
+    pub(super) rp_id: String,
+    pub(super) origins: Vec<String>,
+    pub(super) backup_eligible: bool,
+}
+
+/// Takes the person's choice and makes the options of the one ceremony.
+///
+/// # Errors
+/// Those of a choice that does not fit ([`Selection`]); `step_up_impossible` when the verifier asks for a step-up and no
+/// chosen credential has a second key.
+pub fn prepare(
+    review: PresentationReview,
+    selection: &Selection,
+    credentials: &[StoredCredential],
+    context: &PresentationContext<'_>,
+) -> Result<PreparedPresentation> {
+    let answering = review.answering(selection, credentials)?;
+    let issued_at = context.clock.now();
+    let lifetime = review.step_up.as_ref().map_or(LIFETIME, |step_up| step_up.max_age.min(LIFETIME));
+    let expires_at = issued_at.plus(i64::from(lifetime));
+    let carrier = carrier(&review, &answering, credentials)?;
+    let (ceremony, request_options) = match carrier {
+        Some((position, carrier, key)) => {
+            let challenge = challenge(&review.request, carrier, credentials, issued_at, expires_at)?;
+            let credential = stored(credentials, &carrier.credential_id)?;
+            let (options, key) = options(challenge, key, credential)?;
+            (Ceremony { key: Some(key), carrier: Some(position) }, options)
+        }
+        None => own_verification(&answering, credentials, context)?,
+    };
+    Ok(PreparedPresentation {
+        request_options,
+        request: review.request,
+        answering,
+        ceremony,
+        issued_at,
+        expires_at,
+    })
+}
+
+/// The presentation that carries the step-up: asked for by transaction data, or by the claim `webauthn_binding`.
+fn carrier<'a>(
+    review: &PresentationReview,
+    answering: &'a [Answering],
+    credentials: &'a [StoredCredential],
+) -> Result<Option<(usize, &'a Answering, &'a AuthenticatorKey)>> {
+    let binding = ClaimPath::member(WEBAUTHN_BINDING);
+    let discloses =
+        |one: &Answering| one.paths.iter().any(|path| path.elements().first() == binding.elements().first());
+    let mut found = None;
+    for (position, one) in answering.iter().enumerate() {
+        let named = review.step_up.as_ref().map(|step_up| step_up.credential_ids.contains(&one.query_id));
+        let fits = named.unwrap_or_else(|| discloses(one));
+        if let (true, None, Some(key)) = (fits, &found, &stored(credentials, &one.credential_id)?.ak) {
+            found = Some((position, one, key));
+        }
+    }
+    match (found, &review.step_up) {
+        (None, Some(_)) => Err(Error::refused(
+            "step_up_impossible",
+            "none of the chosen credentials is bound to a second key, which this request asks for",
+        )),
+        (found, _) => Ok(found),
+    }
+}
+
+fn challenge(
+    request: &AuthorizationRequest,
+    carrier: &Answering,
+    credentials: &[StoredCredential],
+    issued_at: UnixTime,
+    expires_at: UnixTime,
+) -> Result<[u8; 32]> {
+    let read = read(stored(credentials, &carrier.credential_id)?)?;
+    let holder_key = read.claims().get("cnf").and_then(|cnf| cnf.get("jwk"));
+    let no_key = || Error::malformed("holder_key_missing", "the credential names no key of its holder");
+    let hk_jkt = Jwk::from_value(holder_key.ok_or_else(no_key)?)?.thumbprint();
+    PresentationStatement {
+        aud: request.client_id.as_str(),
+        content_hash: &read.present(&carrier.paths)?.sd_hash(),
+        exp: expires_at,
+        hk_jkt: &hk_jkt,
+        iat: issued_at,
+        nonce: &request.nonce,
+        txn: transaction_data(request).hashes(),
+    }
+    .challenge()
+}
+
+pub(super) fn transaction_data(request: &AuthorizationRequest) -> TransactionDataHashes {
+    TransactionDataHashes::new(&request.transaction_data, DigestAlgorithm::Sha256)
+}
+
+fn options(
+    challenge: [u8; 32],
+    key: &AuthenticatorKey,
+    credential: &StoredCredential,
+) -> Result<(RequestOptions, CeremonyKey)> {
+    let read = read(credential)?;
+    let missing = || Error::malformed("binding_missing", "the credential does not describe its second key");
+    let binding = WebauthnBinding::from_claim(read.claims().get(WEBAUTHN_BINDING).ok_or_else(missing)?)?;
+    let id = base64url::decode(&key.credential_id)?;
+    let mut options = RequestOptions::step_up(&binding.rp_id, &id, challenge);
+    options.allow_credentials = vec![CredentialDescriptor {
+        kind: CredentialType::PublicKey,
+        id: Bytes(id),
+        transports: key.transports.clone(),
+    }];
+    let key = CeremonyKey {
+        jwk: binding.jwk,
+        rp_id: binding.rp_id,
+        origins: binding.origins,
+        backup_eligible: binding.backup_eligible,
+    };
+    Ok((options, key))
+}
+
+/// The wallet's own question "is it you?", by the second key of a chosen credential, or else of any other credential; in
+/// a wallet that has none, by any of its passkeys.
+fn own_verification(
+    answering: &[Answering],
+    credentials: &[StoredCredential],
+    context: &PresentationContext<'_>,
+) -> Result<(Ceremony, RequestOptions)> {
+    let challenge = context.random.array();
+    let chosen = answering.iter().filter_map(|one| stored(credentials, &one.credential_id).ok());
+    let with_key = chosen.chain(credentials).find_map(|credential| Some((credential, credential.ak.as_ref()?)));
+    let Some((credential, key)) = with_key else {
+        let options = RequestOptions {
+            challenge: Bytes(challenge.to_vec()),
+            timeout: None,
+            rp_id: context.rp_id.to_owned(),
+            allow_credentials: Vec::new(),
+            user_verification: "required".to_owned(),
+            extensions: serde_json::Map::new(),
+        };
+        return Ok((Ceremony { key: None, carrier: None }, options));
+    };
+    let (options, key) = options(challenge, key, credential)?;
+    Ok((Ceremony { key: Some(key), carrier: None }, options))
+}

@@ -1,0 +1,273 @@
+//! What the person sees before anything leaves.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{PresentationContext, answer, read};
+use crate::binding::claim::{BIOMETRIC_BINDING_LEVEL, WEBAUTHN_BINDING};
+use crate::binding::transaction::{StepUpRequest, visible};
+use crate::credential::claims::ClaimPath;
+use crate::error::{Error, Result};
+use crate::holder::{CredentialDisplay, HttpRequest, StoredCredential};
+use crate::limits::Limits;
+use crate::protocol::openid4vp::client_id::ClientId;
+use crate::protocol::openid4vp::dcql::{ClaimsQuery, CredentialQuery, SD_JWT_VC_FORMAT};
+use crate::protocol::openid4vp::link::{RequestLink, RequestUriMethod};
+use crate::protocol::openid4vp::request::{AuthorizationRequest, REQUEST_OBJECT_TYP, ResponseMode};
+use crate::protocol::openid4vp::response::WalletError;
+use crate::protocol::openid4vp::signed_request::{
+    AuthenticatedRequest, RequestEvidence, UnverifiedRequest, VerifierIdentity, wallet_metadata,
+};
+use crate::protocol::openid4vp::transaction_data::TransactionData;
+
+/// A request as the person sees it, and the state that the next phase needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PresentationReview {
+    /// Who asks, and how that was authenticated.
+    pub verifier: VerifierIdentity,
+    /// What for, in full; hidden characters are written out.
+    pub purpose: Option<String>,
+    /// The step-up that is asked for by transaction data, if any.
+    pub step_up: Option<StepUpRequest>,
+    /// The credential queries, each with the credentials that fit.
+    pub queries: Vec<QueryReview>,
+    /// Whether what the wallet holds can answer the request.
+    pub answerable: bool,
+    /// Whether the answer will be encrypted to the verifier beyond the transport.
+    pub encrypted: bool,
+    /// The authenticated request.
+    pub(super) request: AuthorizationRequest,
+}
+
+/// One credential query.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QueryReview {
+    /// Its id.
+    pub id: String,
+    /// Whether every answer must have it. Where it depends on what else is chosen, `false`.
+    pub required: bool,
+    /// Whether several credentials may answer it.
+    pub multiple: bool,
+    /// The fitting credentials.
+    pub candidates: Vec<Candidate>,
+}
+
+/// A credential that fits a query.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The wallet's id of the credential.
+    pub credential_id: String,
+    /// Who issued it.
+    pub issuer_name: String,
+    /// Whether the wallet knows the issuer.
+    pub issuer_trusted: bool,
+    /// How to show it.
+    pub display: CredentialDisplay,
+    /// Exactly the claims that would leave, always visible ones included.
+    pub claims: Vec<ClaimReview>,
+}
+
+/// One claim that would leave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClaimReview {
+    /// Where it is in the credential.
+    pub path: ClaimPath,
+    /// Its name for people: the issuer's, or the path.
+    pub label: String,
+    /// The value or values that leave.
+    pub values: Vec<Value>,
+    /// Whether the person may leave it out.
+    pub optional: bool,
+    /// Whether it says something about keys, not about the person.
+    pub technical: bool,
+}
+
+/// Opens a request link: fetches the request object, authenticates the verifier, and finds the credentials that fit.
+///
+/// A request of an authenticated verifier that this wallet cannot answer in principle (unknown transaction data, for
+/// example) is answered with the error code of section 8.5 before the error returns.
+///
+/// # Errors
+/// Those of [`RequestLink::parse`], [`UnverifiedRequest::parse`], [`UnverifiedRequest::authenticate`],
+/// [`TransactionData::parse_all`]; `request_fetch` when the object cannot be had; `dcql_trusted_authorities`,
+/// `dcql_format` and `response_encryption` for what this wallet does not carry.
+pub async fn review(
+    link: &str,
+    credentials: &[StoredCredential],
+    context: &PresentationContext<'_>,
+) -> Result<PresentationReview> {
+    let authenticated = match RequestLink::parse(link, &Limits::DEFAULT)? {
+        RequestLink::ByValue(request) => {
+            AuthenticatedRequest::unsigned(*request, context.trust, context.clock.now())?
+        }
+        RequestLink::ByReference { client_id, request_uri, method } => {
+            fetch(&client_id, request_uri, method, context).await?
+        }
+    };
+    let request = authenticated.request();
+    match summary(&authenticated, credentials) {
+        Ok(review) => Ok(review),
+        Err(fault) => {
+            // Best effort: what the person needs to know is the fault itself.
+            let _ = answer::send_error(request, WalletError::for_fault(&fault), context).await;
+            Err(fault)
+        }
+    }
+}
+
+async fn fetch(
+    client_id: &ClientId,
+    request_uri: url::Url,
+    method: RequestUriMethod,
+    context: &PresentationContext<'_>,
+) -> Result<AuthenticatedRequest> {
+    let (http_request, wallet_nonce) = match method {
+        RequestUriMethod::Get => {
+            (HttpRequest::get(request_uri, &format!("application/{REQUEST_OBJECT_TYP}")), None)
+        }
+        RequestUriMethod::Post => {
+            let nonce = context.random.token(16);
+            let metadata = wallet_metadata().to_string();
+            let pairs = [("wallet_nonce", nonce.as_str()), ("wallet_metadata", metadata.as_str())];
+            let mut post = HttpRequest::post_form(request_uri, &pairs);
+            post.headers.retain(|(name, _)| name != "accept");
+            post.headers.push(("accept".into(), format!("application/{REQUEST_OBJECT_TYP}")));
+            (post, Some(nonce))
+        }
+    };
+    let response = context.http.send(http_request).await?;
+    if !response.is_success() || response.media_type() != format!("application/{REQUEST_OBJECT_TYP}") {
+        return Err(Error::malformed("request_fetch", "the verifier gives no request object at that address"));
+    }
+    let compact = std::str::from_utf8(&response.body)
+        .map_err(|_| Error::malformed("request_fetch", "the request object is not text"))?;
+    let unverified = UnverifiedRequest::parse(compact.trim(), &Limits::DEFAULT)?;
+    let did_document = match unverified.did()? {
+        Some(did) => Some(context.dids.resolve(&did).await?),
+        None => None,
+    };
+    unverified.authenticate(&RequestEvidence {
+        client_id,
+        wallet_nonce: wallet_nonce.as_deref(),
+        trust: context.trust,
+        did_document: did_document.as_ref(),
+        now: context.clock.now(),
+    })
+}
+
+fn summary(authenticated: &AuthenticatedRequest, credentials: &[StoredCredential]) -> Result<PresentationReview> {
+    let request = authenticated.request();
+    let query = &request.dcql_query;
+    if query.credentials().iter().any(CredentialQuery::has_trusted_authorities) {
+        let detail = "this wallet cannot evaluate trusted_authorities";
+        return Err(Error::unsupported("dcql_trusted_authorities", detail));
+    }
+    if query.credentials().iter().all(|credential| credential.format() != SD_JWT_VC_FORMAT) {
+        return Err(Error::unsupported("dcql_format", "none of the credential formats is known to this wallet"));
+    }
+    let encrypted = request.response_mode == ResponseMode::DirectPostJwt;
+    if encrypted {
+        request.content_encryption()?;
+    }
+    let transaction_data = TransactionData::parse_all(&request.transaction_data, query, &Limits::DEFAULT)?;
+    let step_up = transaction_data.into_iter().map(|TransactionData::StepUp(step_up)| step_up).next();
+    let queries: Vec<_> =
+        query.credentials().iter().map(|one| query_review(one, request, &step_up, credentials)).collect();
+    let has = |id: &str| queries.iter().any(|one| one.id == id && !one.candidates.is_empty());
+    let held: Vec<&str> = queries.iter().map(|one| one.id.as_str()).filter(|id| has(id)).collect();
+    // Transaction data needs one of its credentials (section 8.5).
+    let approvable = step_up.as_ref().is_none_or(|step_up| step_up.credential_ids.iter().any(|id| has(id)));
+    let answerable = approvable && query.check_answered(held.into_iter()).is_ok();
+    let purpose = step_up.as_ref().map(|step_up| &step_up.purpose).or(request.purpose.as_ref());
+    Ok(PresentationReview {
+        verifier: VerifierIdentity { name: visible(&authenticated.verifier().name), ..authenticated.verifier().clone() },
+        purpose: purpose.map(|purpose| visible(purpose)),
+        answerable,
+        encrypted,
+        queries,
+        step_up,
+        request: request.clone(),
+    })
+}
+
+fn query_review(
+    query: &CredentialQuery,
+    request: &AuthorizationRequest,
+    step_up: &Option<StepUpRequest>,
+    credentials: &[StoredCredential],
+) -> QueryReview {
+    // Whether all other queries together would do without this one.
+    let others = request.dcql_query.credentials().iter().map(CredentialQuery::id).filter(|id| *id != query.id());
+    let required = request.dcql_query.check_answered(others).is_err();
+    // Only a credential with a second key can carry a step-up that no other query could carry.
+    let needs_key = step_up.as_ref().is_some_and(|step_up| step_up.credential_ids == [query.id()]);
+    let fitting = credentials.iter().filter(|credential| {
+        query.accepts_type(&credential.vct) && (!needs_key || credential.ak.is_some())
+    });
+    QueryReview {
+        id: query.id().to_owned(),
+        required,
+        multiple: query.multiple(),
+        candidates: fitting.filter_map(|credential| candidate(query, credential)).collect(),
+    }
+}
+
+/// `None` where the credential lacks what is asked for: it counts as not there (section 6.4.2).
+fn candidate(query: &CredentialQuery, credential: &StoredCredential) -> Option<Candidate> {
+    let read = read(credential).ok()?;
+    let selected = query.select(read.claims(), &|_| false).ok()?;
+    let paths: Vec<ClaimPath> = selected.iter().map(|claim| claim.path().clone()).collect();
+    let leaves = read.present(&paths).ok()?;
+    let asked = selected.iter().map(|claim| claim_review(query, claim, credential, leaves.claims()));
+    let asked_for = |name: &str| {
+        paths.iter().any(|path| path.elements().first() == Some(&name.into()))
+    };
+    let beside = leaves.claims().iter().filter(|(name, _)| !asked_for(name) && !is_registered(name));
+    let beside = beside.map(|(name, value)| {
+        let path = ClaimPath::member(name);
+        ClaimReview {
+            label: label(credential, &path),
+            values: vec![value.clone()],
+            optional: false,
+            technical: is_technical(&path),
+            path,
+        }
+    });
+    Some(Candidate {
+        credential_id: credential.id.clone(),
+        issuer_name: credential.issuer_name.clone(),
+        issuer_trusted: credential.issuer_trusted,
+        display: credential.display.clone(),
+        claims: asked.chain(beside).collect(),
+    })
+}
+
+fn claim_review(
+    query: &CredentialQuery,
+    claim: &ClaimsQuery,
+    credential: &StoredCredential,
+    leaves: &serde_json::Map<String, Value>,
+) -> ClaimReview {
+    let path = claim.path().clone();
+    ClaimReview {
+        label: label(credential, &path),
+        values: path.select(leaves).unwrap_or_default().into_iter().cloned().collect(),
+        optional: !query.is_mandatory(claim),
+        technical: is_technical(&path),
+        path,
+    }
+}
+
+fn label(credential: &StoredCredential, path: &ClaimPath) -> String {
+    let pointer: Vec<Value> = path.clone().into();
+    credential.display.label(&pointer).map_or_else(|| path.to_string(), str::to_owned)
+}
+
+fn is_technical(path: &ClaimPath) -> bool {
+    [WEBAUTHN_BINDING, BIOMETRIC_BINDING_LEVEL].iter().any(|name| path.elements().first() == Some(&(*name).into()))
+}
+
+/// Claims that every presentation of the credential shows, and that say nothing about the person.
+fn is_registered(name: &str) -> bool {
+    ["iss", "iat", "nbf", "exp", "cnf", "vct", "vct#integrity", "aka_vcts", "status", "_sd_alg"].contains(&name)
+}

@@ -1,0 +1,370 @@
+//! The authorization request (OpenID4VP 1.0 section 5): its parameters, as a request object or in a link.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::client_id::{ClientId, ClientIdPrefix};
+use super::dcql::{DcqlQuery, SD_JWT_VC_FORMAT};
+use super::link::web_url;
+use crate::clock::UnixTime;
+use crate::error::{Error, Result};
+use crate::jose::jwe::ContentEncryption;
+use crate::jose::jwk::Jwk;
+use crate::jose::jwt;
+
+/// `typ` of a signed request (section 5, RFC 9101).
+pub const REQUEST_OBJECT_TYP: &str = "oauth-authz-req+jwt";
+/// `aud` of a request whose wallet is not known beforehand (section 5.8).
+pub const SELF_ISSUED: &str = "https://self-issued.me/v2";
+/// Our own parameter with the purpose in words, for requests without transaction data; other wallets ignore it.
+pub const PURPOSE_PARAMETER: &str = "urn:carekey:purpose:1";
+
+/// How the answer travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResponseMode {
+    /// Posted as a form (section 8.2).
+    #[serde(rename = "direct_post")]
+    DirectPost,
+    /// Posted as a form, encrypted (section 8.3.1).
+    #[serde(rename = "direct_post.jwt")]
+    DirectPostJwt,
+}
+
+impl ResponseMode {
+    /// The parameter's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DirectPost => "direct_post",
+            Self::DirectPostJwt => "direct_post.jwt",
+        }
+    }
+}
+
+/// A request for presentations. Parsing it authenticates nobody.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuthorizationRequest {
+    /// Who asks; the audience of the presentations.
+    pub client_id: ClientId,
+    /// How the answer travels.
+    pub response_mode: ResponseMode,
+    /// Where the answer goes.
+    pub response_uri: Url,
+    /// Fresh value that presentations must contain.
+    pub nonce: String,
+    /// Comes back with the answer.
+    pub state: Option<String>,
+    /// What is asked for.
+    pub dcql_query: DcqlQuery,
+    /// `client_metadata`.
+    pub client_metadata: ClientMetadata,
+    /// `transaction_data`: the base64url strings as sent.
+    pub transaction_data: Vec<String>,
+    /// Echo of the wallet's own nonce (section 5.10).
+    pub wallet_nonce: Option<String>,
+    /// [`PURPOSE_PARAMETER`].
+    pub purpose: Option<String>,
+    /// `iat`
+    pub issued_at: Option<UnixTime>,
+    /// `exp`
+    pub expires_at: Option<UnixTime>,
+}
+
+impl Serialize for AuthorizationRequest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_claims().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for AuthorizationRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let claims = Map::deserialize(deserializer)?;
+        Self::from_claims(&claims).map_err(|error| serde::de::Error::custom(error.code()))
+    }
+}
+
+/// The members of `client_metadata` that this build uses (section 5.1).
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientMetadata {
+    /// The key for an encrypted answer: ECDH-ES on P-256.
+    pub encryption_key: Option<Jwk>,
+    /// `encrypted_response_enc_values_supported`; empty means the default, `A128GCM`.
+    pub content_encryptions: Vec<String>,
+    /// `vp_formats_supported`
+    pub vp_formats_supported: Value,
+}
+
+impl Default for ClientMetadata {
+    /// No encryption; SD-JWT VC with the algorithms of this build.
+    fn default() -> Self {
+        let algorithms = ["ES256", "ES384", "EdDSA"];
+        let formats = json!({ SD_JWT_VC_FORMAT: { "sd-jwt_alg_values": algorithms, "kb-jwt_alg_values": algorithms } });
+        Self { encryption_key: None, content_encryptions: Vec::new(), vp_formats_supported: formats }
+    }
+}
+
+impl AuthorizationRequest {
+    /// Reads the parameters; unknown ones are ignored (section 5).
+    ///
+    /// Errors: [`Error::Malformed`] `request_object`, `request_url`, `dcql`, `client_id`; [`Error::Unsupported`]
+    /// `response_type`, `response_mode`, `request_scope`, `client_id_prefix`; [`Error::Refused`] `request_audience`.
+    pub fn from_claims(claims: &Map<String, Value>) -> Result<Self> {
+        let text = |name: &'static str| match claims.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if !text.is_empty() && text.len() <= 2048 => Ok(Some(text.as_str())),
+            Some(_) => Err(malformed(format!("`{name}` must be a string of 1 to 2048 bytes"))),
+        };
+        let required = |name: &'static str| text(name)?.ok_or_else(|| malformed(format!("`{name}` is missing")));
+
+        let client_id: ClientId = required("client_id")?.parse()?;
+        if required("response_type")? != "vp_token" {
+            return Err(Error::unsupported("response_type", "the only response type is vp_token"));
+        }
+        let response_mode = match text("response_mode")? {
+            Some("direct_post") => ResponseMode::DirectPost,
+            Some("direct_post.jwt") => ResponseMode::DirectPostJwt,
+            _ => return Err(Error::unsupported("response_mode", "the response mode is not direct_post(.jwt)")),
+        };
+        if claims.contains_key("redirect_uri") {
+            return Err(malformed("`redirect_uri` must not be present with direct_post"));
+        }
+        if claims.contains_key("scope") {
+            return Err(Error::unsupported("request_scope", "`scope` is not carried; use `dcql_query`"));
+        }
+        if text("aud")?.is_some_and(|audience| audience != SELF_ISSUED) {
+            return Err(Error::refused("request_audience", "the request is meant for another wallet"));
+        }
+        // The prefix `redirect_uri` may leave it out: the identifier is the address (section 5.9.3).
+        let response_uri = match (text("response_uri")?, client_id.prefix()) {
+            (Some(uri), _) => uri,
+            (None, ClientIdPrefix::RedirectUri) => client_id.original(),
+            (None, _) => return Err(malformed("`response_uri` is missing")),
+        };
+        let request = Self {
+            response_mode,
+            response_uri: web_url(response_uri, "response_uri")?,
+            nonce: url_safe(required("nonce")?, "nonce")?,
+            state: text("state")?.map(|state| url_safe(state, "state")).transpose()?,
+            dcql_query: DcqlQuery::parse(claims.get("dcql_query").ok_or_else(|| malformed("`dcql_query` is missing"))?)?,
+            client_metadata: ClientMetadata::from_value(claims.get("client_metadata"))?,
+            transaction_data: transaction_data(claims.get("transaction_data"))?,
+            wallet_nonce: text("wallet_nonce")?.map(str::to_owned),
+            purpose: text(PURPOSE_PARAMETER)?.map(str::to_owned),
+            issued_at: jwt::time(claims, "iat")?,
+            expires_at: jwt::time(claims, "exp")?,
+            client_id,
+        };
+        match request.response_mode == ResponseMode::DirectPostJwt && request.client_metadata.encryption_key.is_none() {
+            true => Err(malformed("`client_metadata.jwks` has no ECDH-ES key on P-256 for the encrypted response")),
+            false => Ok(request),
+        }
+    }
+
+    /// The parameters as they are sent.
+    pub fn to_claims(&self) -> Map<String, Value> {
+        let mut claims = Map::new();
+        let mut put = |name: &str, value: Value| {
+            claims.insert(name.to_owned(), value);
+        };
+        put("client_id", self.client_id.as_str().into());
+        put("response_type", "vp_token".into());
+        put("response_mode", self.response_mode.as_str().into());
+        put("response_uri", self.response_uri.as_str().into());
+        put("nonce", self.nonce.as_str().into());
+        if let Some(state) = &self.state {
+            put("state", state.as_str().into());
+        }
+        put("dcql_query", self.dcql_query.to_value());
+        put("client_metadata", self.client_metadata.to_value());
+        if !self.transaction_data.is_empty() {
+            put("transaction_data", json!(self.transaction_data));
+        }
+        if let Some(nonce) = &self.wallet_nonce {
+            put("wallet_nonce", nonce.as_str().into());
+        }
+        if let Some(purpose) = &self.purpose {
+            put(PURPOSE_PARAMETER, purpose.as_str().into());
+        }
+        // In a link, numbers would become texts: only request objects carry times.
+        if self.client_id.prefix().is_signed() {
+            put("aud", SELF_ISSUED.into());
+            for (name, time) in [("iat", self.issued_at), ("exp", self.expires_at)] {
+                if let Some(time) = time {
+                    put(name, time.as_secs().into());
+                }
+            }
+        }
+        claims
+    }
+
+    /// The content encryption for the answer: the first that both sides know.
+    pub fn content_encryption(&self) -> Result<ContentEncryption> {
+        let offered = &self.client_metadata.content_encryptions;
+        if offered.is_empty() {
+            return Ok(ContentEncryption::A128Gcm);
+        }
+        let first = offered.iter().find_map(|name| ContentEncryption::parse(name).ok());
+        first.ok_or_else(|| Error::unsupported("response_encryption", "none of the content encryptions is supported"))
+    }
+}
+
+impl ClientMetadata {
+    fn from_value(value: Option<&Value>) -> Result<Self> {
+        let Some(value) = value else { return Ok(Self::default()) };
+        let metadata = value.as_object().ok_or_else(|| malformed("`client_metadata` is not an object"))?;
+        let keys = match metadata.get("jwks").map(|jwks| jwks.get("keys").and_then(Value::as_array)) {
+            None => &Vec::new(),
+            Some(Some(keys)) => keys,
+            Some(None) => return Err(malformed("`client_metadata.jwks` is not a key set")),
+        };
+        let content_encryptions = match metadata.get("encrypted_response_enc_values_supported") {
+            None => Vec::new(),
+            Some(Value::Array(names)) if !names.is_empty() => names
+                .iter()
+                .map(|name| name.as_str().map(str::to_owned).ok_or_else(|| malformed("an `enc` value is not a string")))
+                .collect::<Result<_>>()?,
+            Some(_) => return Err(malformed("`encrypted_response_enc_values_supported` is not a non-empty array")),
+        };
+        Ok(Self {
+            // Keys of other kinds and for other uses may stand beside it.
+            encryption_key: keys.iter().filter(|key| fits(key)).find_map(|key| serde_json::from_value(key.clone()).ok()),
+            content_encryptions,
+            vp_formats_supported: metadata.get("vp_formats_supported").cloned().unwrap_or(Value::Null),
+        })
+    }
+
+    fn to_value(&self) -> Value {
+        let mut metadata = Map::new();
+        metadata.insert("vp_formats_supported".into(), self.vp_formats_supported.clone());
+        if let Some(key) = &self.encryption_key {
+            metadata.insert("jwks".into(), json!({ "keys": [key] }));
+        }
+        if !self.content_encryptions.is_empty() {
+            metadata.insert("encrypted_response_enc_values_supported".into(), json!(self.content_encryptions));
+        }
+        Value::Object(metadata)
+    }
+}
+
+fn fits(key: &Value) -> bool {
+    let is = |name: &str, expected: &str| key.get(name).and_then(Value::as_str) == Some(expected);
+    is("kty", "EC") && is("crv", "P-256") && is("alg", "ECDH-ES") && (key.get("use").is_none() || is("use", "enc"))
+}
+
+fn transaction_data(value: Option<&Value>) -> Result<Vec<String>> {
+    let fault = || Error::malformed("invalid_transaction_data", "`transaction_data` is not a non-empty array of strings");
+    match value {
+        None => Ok(Vec::new()),
+        Some(Value::Array(entries)) if !entries.is_empty() => {
+            entries.iter().map(|entry| entry.as_str().map(str::to_owned).ok_or_else(fault)).collect()
+        }
+        Some(_) => Err(fault()),
+    }
+}
+
+/// `nonce` and `state` are made of ASCII URL safe characters only (sections 5.1 and 5.2).
+fn url_safe(text: &str, name: &str) -> Result<String> {
+    match text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')) {
+        true => Ok(text.to_owned()),
+        false => Err(malformed(format!("`{name}` has a character outside the URL safe ones"))),
+    }
+}
+
+fn malformed(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::malformed("request_object", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims() -> Value {
+        // Section 8.2's example, completed.
+        json!({
+            "client_id": "redirect_uri:https://client.example.org/post",
+            "response_uri": "https://client.example.org/post",
+            "response_type": "vp_token",
+            "response_mode": "direct_post",
+            "dcql_query": {"credentials": [{"id": "a", "format": "dc+sd-jwt", "meta": {"vct_values": ["urn:t"]}}]},
+            "nonce": "n-0S6_WzA2Mj",
+            "state": "eyJhb.6-sVA"
+        })
+    }
+
+    fn read(claims: &Value) -> Result<AuthorizationRequest> {
+        AuthorizationRequest::from_claims(claims.as_object().unwrap())
+    }
+
+    #[test]
+    fn round_trip() {
+        let request = read(&claims()).unwrap();
+        assert_eq!(AuthorizationRequest::from_claims(&request.to_claims()).unwrap(), request);
+        let mut without_uri = claims();
+        without_uri.as_object_mut().unwrap().remove("response_uri");
+        assert_eq!(read(&without_uri).unwrap(), request);
+    }
+
+    /// The key set of section 8.3: the P-256 key is taken, the others are passed over.
+    #[test]
+    fn picks_the_encryption_key() {
+        let mut encrypted = claims();
+        encrypted["response_mode"] = json!("direct_post.jwt");
+        encrypted["client_metadata"] = json!({
+            "jwks": {"keys": [
+                {"kty": "OKP", "kid": "jc", "use": "enc", "crv": "X25519", "alg": "ECDH-ES",
+                    "x": "WPX7wnwq10hFNK9aDSyG1QlLswE_CJY14LdhcFUIVVc"},
+                {"kty": "EC", "kid": "ac", "use": "enc", "crv": "P-256", "alg": "ECDH-ES",
+                    "x": "YO4epjifD-KWeq1sL2tNmm36BhXnkJ0He-WqMYrp9Fk",
+                    "y": "Hekpm0zfK7C-YccH5iBjcIXgf6YdUvNUac_0At55Okk"}
+            ]},
+            "encrypted_response_enc_values_supported": ["A128CBC-HS256", "A256GCM"]
+        });
+        let request = read(&encrypted).unwrap();
+        assert_eq!(request.client_metadata.encryption_key.as_ref().unwrap().kid.as_deref(), Some("ac"));
+        assert_eq!(request.content_encryption().unwrap(), ContentEncryption::A256Gcm);
+        assert_eq!(AuthorizationRequest::from_claims(&request.to_claims()).unwrap(), request);
+
+        encrypted["client_metadata"]["jwks"]["keys"][1]["use"] = json!("sig");
+        assert_eq!(read(&encrypted).unwrap_err().code(), "request_object");
+        encrypted["client_metadata"]["jwks"]["keys"][1]["use"] = json!("enc");
+        encrypted["client_metadata"]["encrypted_response_enc_values_supported"] = json!(["A128CBC-HS256"]);
+        assert_eq!(read(&encrypted).unwrap().content_encryption().unwrap_err().code(), "response_encryption");
+    }
+
+    #[test]
+    fn refused() {
+        for (name, value, code) in [
+            ("client_id", json!("client"), "client_id_prefix"),
+            ("client_id", json!(7), "request_object"),
+            ("response_type", json!("code"), "response_type"),
+            ("response_type", json!(null), "request_object"),
+            ("response_mode", json!("fragment"), "response_mode"),
+            ("response_mode", json!("direct_post.jwt"), "request_object"),
+            ("response_uri", json!("javascript:alert(1)"), "request_url"),
+            ("redirect_uri", json!("https://client.example.org/cb"), "request_object"),
+            ("scope", json!("openid"), "request_scope"),
+            ("aud", json!("https://other.example"), "request_audience"),
+            ("nonce", json!(""), "request_object"),
+            ("nonce", json!("a b"), "request_object"),
+            ("nonce", json!("x".repeat(3000)), "request_object"),
+            ("state", json!("ä"), "request_object"),
+            ("dcql_query", json!({}), "dcql"),
+            ("dcql_query", json!("{}"), "dcql"),
+            ("client_metadata", json!([]), "request_object"),
+            ("client_metadata", json!({"jwks": []}), "request_object"),
+            ("client_metadata", json!({"encrypted_response_enc_values_supported": []}), "request_object"),
+            ("transaction_data", json!([]), "invalid_transaction_data"),
+            ("transaction_data", json!([{}]), "invalid_transaction_data"),
+            ("exp", json!("soon"), "jwt_claim"),
+        ] {
+            let mut bad = claims();
+            bad[name] = value;
+            assert_eq!(read(&bad).unwrap_err().code(), code, "{name}");
+        }
+        for name in ["client_id", "response_type", "response_mode", "dcql_query", "nonce"] {
+            let mut bad = claims();
+            bad.as_object_mut().unwrap().remove(name);
+            assert!(read(&bad).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Signed request objects (OpenID4VP 1.0 sections 5, 5.9.3 and 5.10): made by the verifier, authenticated by the wallet.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::client_id::{ClientId, ClientIdPrefix};
+use super::request::{AuthorizationRequest, REQUEST_OBJECT_TYP};
+use crate::clock::UnixTime;
+use crate::did::{Did, DidDocument, DidUrl, VerificationPurpose};
+use crate::error::{Error, Result};
+use crate::jose::jwt::{self, UnverifiedJwt};
+use crate::key::{PublicKey, Signer};
+use crate::limits::Limits;
+use crate::trust::VerifierTrust;
+use crate::x509::UnverifiedChain;
+
+/// Clock difference that is forgiven, in seconds.
+const SKEW: i64 = 60;
+
+/// How a request object names the key that signed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestKeyName {
+    /// `x5c`: certificates, leaf first, base64 DER.
+    X5c(Vec<String>),
+    /// `kid`: a DID URL.
+    Kid(String),
+}
+
+/// The signed request object.
+pub fn sign(request: &AuthorizationRequest, key_name: &RequestKeyName, signer: &dyn Signer) -> Result<String> {
+    let mut header = Map::new();
+    match key_name {
+        RequestKeyName::X5c(chain) => header.insert("x5c".into(), json!(chain)),
+        RequestKeyName::Kid(kid) => header.insert("kid".into(), json!(kid)),
+    };
+    jwt::sign(REQUEST_OBJECT_TYP, header, &request.to_claims(), signer)
+}
+
+/// A request object whose signature nobody checked.
+#[derive(Debug, Clone)]
+pub struct UnverifiedRequest {
+    jwt: UnverifiedJwt,
+    request: AuthorizationRequest,
+}
+
+/// What the wallet knows when it authenticates a request.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestEvidence<'a> {
+    /// `client_id` of the link.
+    pub client_id: &'a ClientId,
+    /// The nonce that the wallet sent with POST.
+    pub wallet_nonce: Option<&'a str>,
+    /// Which verifiers the wallet knows.
+    pub trust: &'a VerifierTrust,
+    /// The document of [`UnverifiedRequest::did`].
+    pub did_document: Option<&'a DidDocument>,
+    /// The time.
+    pub now: UnixTime,
+}
+
+/// How the verifier was authenticated, for the person to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerifierAuthentication {
+    /// A certificate under one of the wallet's anchors.
+    Certificate,
+    /// A key of its DID.
+    Did,
+    /// Not at all: only the address of the response is known.
+    None,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifierIdentity {
+    /// The name to show: DNS name, certificate subject, DID, or host of the response address.
+    pub name: String,
+    /// How it was authenticated.
+    pub authentication: VerifierAuthentication,
+    /// Whether the wallet's trust rules name this verifier.
+    pub trusted: bool,
+}
+
+/// A request whose sender was authenticated as far as its client identifier allows.
+#[derive(Debug, Clone)]
+pub struct AuthenticatedRequest {
+    request: AuthorizationRequest,
+    verifier: VerifierIdentity,
+}
+
+impl UnverifiedRequest {
+    /// Reads a request object: errors of [`UnverifiedJwt::parse`] and [`AuthorizationRequest::from_claims`], and
+    /// `jws_typ` where `typ` is not `oauth-authz-req+jwt`.
+    pub fn parse(compact: &str, limits: &Limits) -> Result<Self> {
+        let jwt = UnverifiedJwt::parse(compact, limits)?;
+        jwt.header().require_typ(REQUEST_OBJECT_TYP)?;
+        let request = AuthorizationRequest::from_claims(jwt.claims())?;
+        Ok(Self { jwt, request })
+    }
+
+    /// The DID to resolve before [`Self::authenticate`], for the prefix `decentralized_identifier`.
+    pub fn did(&self) -> Result<Option<Did>> {
+        match self.request.client_id.prefix() {
+            ClientIdPrefix::DecentralizedIdentifier => Did::parse(self.request.client_id.original()).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Authenticates the verifier by the rules of its client identifier prefix.
+    ///
+    /// Errors, beside those of signatures, certificates and DIDs: `client_id_mismatch`, `wallet_nonce_mismatch`,
+    /// `request_expired`, `request_from_future`, `request_key`, `verifier_unknown`, `response_uri_foreign`,
+    /// `request_signed` (the prefix `redirect_uri` cannot sign).
+    pub fn authenticate(self, evidence: &RequestEvidence<'_>) -> Result<AuthenticatedRequest> {
+        let request = &self.request;
+        // Section 5.10.1: link and object name the same verifier, and the wallet's nonce came back.
+        if request.client_id != *evidence.client_id {
+            return Err(Error::untrusted("client_id_mismatch", "the request object names another verifier than the link"));
+        }
+        if evidence.wallet_nonce.is_some() && request.wallet_nonce.as_deref() != evidence.wallet_nonce {
+            return Err(Error::untrusted("wallet_nonce_mismatch", "the request object does not echo the wallet's nonce"));
+        }
+        check_times(request, evidence.now)?;
+        let (key, verifier) = match request.client_id.prefix() {
+            ClientIdPrefix::X509SanDns | ClientIdPrefix::X509Hash => self.by_certificate(evidence)?,
+            ClientIdPrefix::DecentralizedIdentifier => self.by_did(evidence)?,
+            ClientIdPrefix::RedirectUri => {
+                return Err(Error::untrusted("request_signed", "requests of this client identifier cannot be signed"));
+            }
+        };
+        self.jwt.check(&key)?;
+        Ok(AuthenticatedRequest { request: self.request, verifier })
+    }
+
+    fn by_certificate(&self, evidence: &RequestEvidence<'_>) -> Result<(PublicKey, VerifierIdentity)> {
+        let no_chain = || Error::malformed("request_key", "the request object has no `x5c`");
+        let x5c = self.jwt.header().x5c.as_ref().ok_or_else(no_chain)?;
+        let chain = UnverifiedChain::parse(x5c, &Limits::DEFAULT)?;
+        let client_id = &self.request.client_id;
+        let verified = chain.verify(evidence.trust.anchors(), evidence.now)?;
+        let name = match client_id.prefix() {
+            ClientIdPrefix::X509SanDns => {
+                let dns = client_id.original();
+                if !verified.san_dns().iter().any(|name| name.eq_ignore_ascii_case(dns)) {
+                    return Err(Error::untrusted("client_id_mismatch", "the certificate is not for this DNS name"));
+                }
+                // The verifier is not free to choose where the answer goes.
+                if !self.request.response_uri.host_str().is_some_and(|host| host.eq_ignore_ascii_case(dns)) {
+                    return Err(Error::untrusted("response_uri_foreign", "the answer would go to another host"));
+                }
+                dns.to_owned()
+            }
+            _ => {
+                let hash = crate::encoding::base64url::encode(&chain.leaf_sha256());
+                if hash != client_id.original() {
+                    return Err(Error::untrusted("client_id_mismatch", "the certificate is not the one that is named"));
+                }
+                verified.san_dns().first().cloned().unwrap_or_else(|| verified.leaf().subject().to_owned())
+            }
+        };
+        let authentication = VerifierAuthentication::Certificate;
+        Ok((verified.leaf_key().clone(), VerifierIdentity { name, authentication, trusted: true }))
+    }
+
+    fn by_did(&self, evidence: &RequestEvidence<'_>) -> Result<(PublicKey, VerifierIdentity)> {
+        let did = Did::parse(self.request.client_id.original())?;
+        let no_kid = || Error::malformed("request_key", "the request object has no `kid`");
+        let kid = DidUrl::parse(self.jwt.header().kid.as_deref().ok_or_else(no_kid)?)?;
+        if *kid.did() != did {
+            return Err(Error::untrusted("client_id_mismatch", "the key belongs to another DID"));
+        }
+        let missing = || Error::misuse("request_did_document", "the DID document was not resolved");
+        let document = evidence.did_document.filter(|document| document.id == did).ok_or_else(missing)?;
+        let key = document.verification_key(&kid, VerificationPurpose::Authentication)?;
+        let trusted = evidence.trust.knows_did(&did);
+        if !trusted && !evidence.trust.takes_unknown_dids() {
+            return Err(Error::untrusted("verifier_unknown", "the verifier's DID is not on the wallet's list"));
+        }
+        let name = did.as_str().to_owned();
+        Ok((key, VerifierIdentity { name, authentication: VerifierAuthentication::Did, trusted }))
+    }
+}
+
+impl AuthenticatedRequest {
+    /// An unsigned request under the prefix `redirect_uri`, if the wallet takes such requests at all.
+    ///
+    /// Errors: `request_unsigned`, `response_uri_foreign`, `request_expired`.
+    pub fn unsigned(request: AuthorizationRequest, trust: &VerifierTrust, now: UnixTime) -> Result<Self> {
+        if request.client_id.prefix().is_signed() || !trust.takes_unsigned() {
+            return Err(Error::untrusted("request_unsigned", "unsigned requests are not accepted here"));
+        }
+        // Section 5.9.3: the identifier is the address of the response.
+        if request.client_id.original() != request.response_uri.as_str() {
+            return Err(Error::untrusted("response_uri_foreign", "the answer would go elsewhere than the identifier says"));
+        }
+        check_times(&request, now)?;
+        let name = request.response_uri.host_str().unwrap_or_default().to_owned();
+        let authentication = VerifierAuthentication::None;
+        Ok(Self { request, verifier: VerifierIdentity { name, authentication, trusted: false } })
+    }
+
+    /// What is asked for.
+    pub fn request(&self) -> &AuthorizationRequest {
+        &self.request
+    }
+
+    /// Who asks.
+    pub fn verifier(&self) -> &VerifierIdentity {
+        &self.verifier
+    }
+}
+
+fn check_times(request: &AuthorizationRequest, now: UnixTime) -> Result<()> {
+    if let Some(limit) = request.expires_at.filter(|limit| now >= limit.plus(SKEW)) {
+        return Err(Error::not_current("request_expired", "the request has expired", now, limit));
+    }
+    if let Some(limit) = request.issued_at.filter(|limit| now < limit.plus(-SKEW)) {
+        return Err(Error::not_current("request_from_future", "the request was made in the future", now, limit));
+    }
+    Ok(())
+}
+
+/// `wallet_metadata` for POST (section 5.10): what this wallet can do.
+pub fn wallet_metadata() -> Value {
+    let algorithms = ["ES256", "ES384", "ES512", "EdDSA"];
+    json!({
+        "vp_formats_supported": { "dc+sd-jwt": { "sd-jwt_alg_values": algorithms, "kb-jwt_alg_values": ["ES256"] } },
+        "client_id_prefixes_supported": ["redirect_uri", "x509_san_dns", "x509_hash", "decentralized_identifier"],
+        "request_object_signing_alg_values_supported": algorithms,
+        "authorization_encryption_alg_values_supported": ["ECDH-ES"],
+        "authorization_encryption_enc_values_supported": ["A128GCM", "A256GCM"],
+        "response_types_supported": ["vp_token"],
+        "response_modes_supported": ["direct_post", "direct_post.jwt"],
+    })
+}

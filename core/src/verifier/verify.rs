@@ -1,0 +1,391 @@
+//! The judge: OpenID4VP 1.0 section 8.6 and the step-up of the biometric binding, as one pure function.
+
+use serde_json::{Map, Value};
+
+use super::evidence::{Evidence, SourceEvidence, StatusEvidence, UnverifiedPresentation};
+use super::outcome::{Check, Refusal, RefusalCode, StepUpOutcome, VerifiedCredential, VerifiedPresentation};
+use super::request::StepUpDemand;
+use crate::attestation::level::{AssuranceLevel, KeyProtection};
+use crate::binding::claim::{BIOMETRIC_BINDING_LEVEL, WEBAUTHN_BINDING};
+use crate::binding::report::Report;
+use crate::binding::verify::{StepUpExpectation, StepUpInput, StepUpPolicy, WEBAUTHN_ASSERTION, verify_step_up};
+use crate::error::{Error, Result};
+use crate::format::sd_jwt_vc::key_binding::KeyBindingCheck;
+use crate::format::sd_jwt_vc::verify::{Timing, UnverifiedSdJwtVc, VerifiedPresentation as BoundCredential};
+use crate::jose::jwk::Jwk;
+use crate::limits::Limits;
+use crate::status::token_status_list::Status;
+use crate::trust::TrustedIssuer;
+
+/// What a verifier accepts, beside what the request itself demands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Seconds that clocks may differ.
+    pub clock_skew: u32,
+    /// Seconds that a key-binding JWT may be old.
+    pub key_binding_max_age: u32,
+    /// Seconds that a copy of a status list may be old, whatever the list allows.
+    pub status_max_age: u64,
+    /// Whether a credential is accepted although its status list cannot be had.
+    pub accept_unknown_status: bool,
+    /// Whether every credential must name a status list.
+    pub require_status: bool,
+    /// The lowest protection of the second key in a step-up.
+    pub min_key_protection: KeyProtection,
+    /// Seconds that the issuer's grading of the second key may be old; `None`: as old as the credential.
+    pub max_evaluation_age: Option<u32>,
+    /// Bounds of what is parsed.
+    pub limits: Limits,
+}
+
+impl Default for Policy {
+    /// 60 seconds of skew, five minutes for the holder's proof, status lists at most five minutes old and required where
+    /// named.
+    fn default() -> Self {
+        Self {
+            clock_skew: 60,
+            key_binding_max_age: 300,
+            status_max_age: 300,
+            accept_unknown_status: false,
+            require_status: false,
+            min_key_protection: KeyProtection::Unknown,
+            max_evaluation_age: None,
+            limits: Limits::DEFAULT,
+        }
+    }
+}
+
+/// Judges a response: every check in a fixed order, the first failure refuses.
+///
+/// That the nonce is used once is for the caller to ensure, by the transaction that writes the outcome.
+pub fn verify(
+    presentation: UnverifiedPresentation,
+    evidence: &Evidence<'_>,
+    policy: &Policy,
+) -> Result<VerifiedPresentation, Refusal> {
+    let mut judge = Judge { evidence, policy, checks: Vec::new(), credential: None };
+    match judge.response(presentation) {
+        Ok((credentials, step_up)) => Ok(VerifiedPresentation {
+            credentials,
+            level: step_up.as_ref().map_or(AssuranceLevel::None, |step_up| step_up.level),
+            step_up,
+            checks: judge.checks,
+        }),
+        Err(error) => Err(Refusal {
+            code: RefusalCode::of(&error),
+            detail: error.detail().to_owned(),
+            checks: judge.checks,
+        }),
+    }
+}
+
+struct Judge<'a> {
+    evidence: &'a Evidence<'a>,
+    policy: &'a Policy,
+    checks: Vec<Check>,
+    /// The credential query that is being judged.
+    credential: Option<String>,
+}
+
+/// A presentation that passed the checks of its own.
+struct Passed {
+    query_id: String,
+    bound: BoundCredential,
+    transaction_data: Vec<String>,
+}
+
+/// The checks that [`UnverifiedSdJwtVc::verify_presentation`] makes at once, in its order: name, words, and the codes of
+/// their failures.
+const HOLDER_CHECKS: [(&str, &str, &[&str]); 6] = [
+    (
+        "issuer_signature",
+        "The issuer signed exactly these claims.",
+        &["issuer_mismatch", "alg_mismatch", "credential_signature_invalid"],
+    ),
+    (
+        "credential_time",
+        "The credential is within its period of validity.",
+        &["credential_expired", "credential_not_yet_valid", "credential_issued_in_future", "issuer_certificate_expired"],
+    ),
+    (
+        "holder_signature",
+        "The answer is signed by the key that the issuer bound the credential to.",
+        &["holder_key_missing", "kb_jwt_signature_invalid", "sd_jwt_vc_cnf", "jwk"],
+    ),
+    (
+        "answer_time",
+        "The answer was made just now.",
+        &["kb_jwt_in_future", "kb_jwt_stale", "kb_jwt_expired", "kb_jwt_not_yet_valid"],
+    ),
+    (
+        "answer_for_this_request",
+        "The answer was made for this request of this verifier, and covers exactly these claims.",
+        &["kb_jwt_nonce", "kb_jwt_audience", "kb_jwt_sd_hash", "jwt_claim", "jwt_claim_missing"],
+    ),
+    (
+        "transaction_data",
+        "The holder approved exactly the transaction data that was sent.",
+        &["kb_jwt_transaction_data", "kb_jwt_claims", "sd_alg_unknown"],
+    ),
+];
+
+impl Judge<'_> {
+    fn record<T>(&mut self, id: &'static str, words: &'static str, result: Result<T>) -> Result<T> {
+        let (detail, code) = match &result {
+            Ok(_) => (words, None),
+            Err(error) => (error.detail(), Some(RefusalCode::of(error).as_str().to_owned())),
+        };
+        let (credential, passed) = (self.credential.clone(), code.is_none());
+        self.checks.push(Check { credential, id: id.to_owned(), passed, detail: detail.to_owned(), code });
+        result
+    }
+
+    fn response(
+        &mut self,
+        presentation: UnverifiedPresentation,
+    ) -> Result<(Vec<VerifiedCredential>, Option<StepUpOutcome>)> {
+        let evidence = self.evidence;
+        let UnverifiedPresentation { entries } = presentation;
+        if entries.len() != evidence.sources.len() {
+            return Err(Error::misuse("evidence_count", "there must be evidence for each presentation"));
+        }
+        // Section 8.6 step 2: each presentation by itself.
+        let (mut passed, mut credentials) = (Vec::new(), Vec::new());
+        for ((query_id, credential), source) in entries.into_iter().zip(&evidence.sources) {
+            self.credential = Some(query_id.clone());
+            let (one, verified) = self.presentation(query_id, credential, source)?;
+            passed.push(one);
+            credentials.push(verified);
+        }
+        self.credential = None;
+        // Step 3: all of them together.
+        let answered = passed.iter().map(|one| one.query_id.as_str());
+        let complete = evidence.request.query.check_answered(answered);
+        self.record("complete", "Everything that was asked for is there.", complete)?;
+        if !evidence.request.transaction_data.is_empty() {
+            let approved = |entry: &String| {
+                let mut carriers = passed.iter().filter(|one| one.bound.key_binding().transaction_data().is_some());
+                carriers.any(|one| one.transaction_data.contains(entry))
+            };
+            let all = match evidence.request.transaction_data.iter().all(approved) {
+                true => Ok(()),
+                false => Err(Error::refused("transaction_data_missing", "transaction data was not approved")),
+            };
+            self.record("transaction_approved", "All transaction data was approved.", all)?;
+        }
+        let step_up = match &evidence.request.step_up {
+            None => None,
+            Some(demand) => Some(self.step_up(demand, &passed)?),
+        };
+        Ok((credentials, step_up))
+    }
+
+    fn presentation(
+        &mut self,
+        query_id: String,
+        credential: UnverifiedSdJwtVc,
+        source: &SourceEvidence,
+    ) -> Result<(Passed, VerifiedCredential)> {
+        let request = self.evidence.request;
+        let missing = || Error::malformed("presentation_not_asked", "the response answers a query that was not asked");
+        let query = request.query.credential(&query_id).ok_or_else(missing)?;
+
+        let right_type = match query.accepts_type(credential.vct()) {
+            true => Ok(()),
+            false => Err(Error::refused("credential_type", "the credential is of another type than was asked for")),
+        };
+        self.record("credential_type", "The credential is of a type that was asked for.", right_type)?;
+
+        let issuer = source.issuer.as_deref().map_err(Clone::clone);
+        let words = "The issuer is trusted for this type of credential.";
+        let issuer: &TrustedIssuer = self.record("issuer_trusted", words, issuer)?;
+
+        let transaction_data = request.transaction_data_for(&query_id)?;
+        let bound = self.bound(credential, issuer, &transaction_data)?;
+        let words = "The issuer has neither revoked nor suspended the credential.";
+        let status = self.status(&bound, &source.status);
+        let status_checked = match status {
+            Ok(true) => self.record("status", words, Ok(true))?,
+            Ok(false) if matches!(source.status, StatusEvidence::NotNamed) => {
+                self.record("status", "The issuer publishes no status for this credential.", Ok(false))?
+            }
+            other => self.record("status", "The status is not known; this verifier's policy accepts that.", other)?,
+        };
+        let disclosed = bound.credential().claims();
+        let satisfied = query.check_satisfied(disclosed);
+        self.record("claims", "All claims that were asked for are disclosed.", satisfied)?;
+
+        let validity = bound.credential().validity();
+        let verified = VerifiedCredential {
+            query_id: query_id.clone(),
+            vct: bound.credential().vct().to_owned(),
+            issuer: bound.credential().issuer().to_owned(),
+            trusted_by: issuer.trusted_by(),
+            issued_at: validity.issued_at,
+            expires_at: validity.expires_at,
+            status_checked,
+            claims: without_technical(disclosed),
+        };
+        Ok((Passed { query_id, bound, transaction_data }, verified))
+    }
+
+    fn bound(
+        &mut self,
+        credential: UnverifiedSdJwtVc,
+        issuer: &TrustedIssuer,
+        transaction_data: &[String],
+    ) -> Result<BoundCredential> {
+        let (request, now) = (self.evidence.request, self.evidence.now);
+        let Some(key_binding) = credential.key_binding() else {
+            let missing = Err(Error::untrusted("kb_jwt_missing", "the holder's proof (key-binding JWT) is missing"));
+            return self.record("holder_signature", "", missing);
+        };
+        // An entry that names several credentials is approved by one of them (section 5.1).
+        let approves = key_binding.claims().contains_key("transaction_data_hashes");
+        let check = KeyBindingCheck {
+            audience: request.client_id.as_str(),
+            nonce: &request.nonce,
+            max_age: i64::from(self.policy.key_binding_max_age),
+            transaction_data: if approves { transaction_data } else { &[] },
+            transaction_data_algorithms: &[],
+        };
+        let timing = Timing { now, skew: i64::from(self.policy.clock_skew) };
+        let result = issuer
+            .check_current(now)
+            .and_then(|()| credential.verify_presentation(issuer.issuer_key(), timing, &check));
+        let failed = result.as_ref().err().map(|error| {
+            HOLDER_CHECKS.iter().position(|(_, _, codes)| codes.contains(&error.code())).unwrap_or_default()
+        });
+        let passed = failed.unwrap_or(HOLDER_CHECKS.len());
+        for (id, words, _) in HOLDER_CHECKS.iter().take(passed) {
+            if *id != "transaction_data" || approves {
+                self.record(id, words, Ok(()))?;
+            }
+        }
+        match (result, failed.and_then(|at| HOLDER_CHECKS.get(at))) {
+            (Ok(bound), _) => Ok(bound),
+            (Err(error), failed) => self.record(failed.map_or("holder_signature", |(id, _, _)| id), "", Err(error)),
+        }
+    }
+
+    /// Whether the status was looked up and allows the credential.
+    fn status(&self, bound: &BoundCredential, evidence: &StatusEvidence) -> Result<bool> {
+        let now = self.evidence.now;
+        let reference = match (bound.credential().status(), self.policy.require_status) {
+            (Some(reference), _) => reference,
+            (None, false) => return Ok(false),
+            (None, true) => return Err(Error::refused("status_missing", "the credential names no status list")),
+        };
+        let (list, fetched_at) = match evidence {
+            StatusEvidence::List { list, fetched_at } => (list, *fetched_at),
+            _ if self.policy.accept_unknown_status => return Ok(false),
+            StatusEvidence::Unavailable(_) | StatusEvidence::NotNamed => {
+                return Err(Error::refused("status_unavailable", "no current status list of the issuer could be had"));
+            }
+        };
+        let fresh = list.check_fresh(fetched_at, self.policy.status_max_age, now).is_ok() && list.uri() == reference.uri;
+        match (fresh, self.policy.accept_unknown_status) {
+            (true, _) => {}
+            (false, true) => return Ok(false),
+            (false, false) => {
+                return Err(Error::refused("status_unavailable", "the copy of the status list is too old"));
+            }
+        }
+        match list.status_at(reference.idx)? {
+            Status::Valid => Ok(true),
+            Status::Revoked => Err(Error::refused("credential_revoked", "the issuer has revoked the credential")),
+            Status::Suspended => Err(Error::refused("credential_suspended", "the issuer has suspended the credential")),
+            Status::Other(_) => {
+                Err(Error::refused("credential_status_other", "the issuer gives the credential an unknown status"))
+            }
+        }
+    }
+
+    fn step_up(&mut self, demand: &StepUpDemand, passed: &[Passed]) -> Result<StepUpOutcome> {
+        let request = self.evidence.request;
+        let may_carry = request.step_up_queries();
+        let mut candidates = passed.iter().filter(|one| may_carry.contains(&one.query_id));
+        let carries = |one: &&Passed| one.bound.key_binding().claims().contains_key(WEBAUTHN_ASSERTION);
+        let found = candidates.clone().find(carries).or_else(|| candidates.next());
+        let missing = Error::refused("step_up_missing", "no credential that could carry the step-up was presented");
+        let carrier = match found {
+            Some(carrier) => carrier,
+            None => return self.record("step_up_request", "", Err(missing)),
+        };
+        self.credential = Some(carrier.query_id.clone());
+        let (credential, key_binding) = (carrier.bound.credential(), carrier.bound.key_binding());
+        let holder_key = credential
+            .holder_key()
+            .ok_or_else(|| Error::untrusted("holder_key_missing", "the credential names no key of its holder"))?;
+        let (hk_jkt, content_hash) = (Jwk::from_key(holder_key).thumbprint(), credential.sd_hash());
+        let input = StepUpInput {
+            kb_claims: key_binding.claims(),
+            binding: credential.claims().get(WEBAUTHN_BINDING),
+            hk_jkt: &hk_jkt,
+            content_hash: &content_hash,
+        };
+        let expected = StepUpExpectation {
+            audience: request.client_id.as_str(),
+            nonce: &request.nonce,
+            transaction_data_hashes: key_binding.transaction_data().map_or(&[], |data| data.hashes()),
+            now: self.evidence.now,
+            previous_sign_count: None,
+        };
+        let policy = StepUpPolicy {
+            min_level: demand.min_level,
+            min_key_protection: self.policy.min_key_protection,
+            max_age: demand.max_age,
+            clock_skew: self.policy.clock_skew,
+            max_evaluation_age: self.policy.max_evaluation_age,
+        };
+        let mut report = Report::default();
+        let result = verify_step_up(&input, &expected, &policy, &self.policy.limits, &mut report);
+        for check in report.checks {
+            self.checks.push(Check {
+                credential: self.credential.clone(),
+                id: check.id.to_owned(),
+                passed: check.passed,
+                detail: check.detail.into_owned(),
+                code: check.code.map(str::to_owned),
+            });
+        }
+        self.credential = None;
+        let verified = result?;
+        Ok(StepUpOutcome {
+            query_id: carrier.query_id.clone(),
+            level: verified.step_up.level,
+            key_protection: verified.step_up.key_protection,
+            modality: verified.step_up.modality,
+            client: verified.step_up.client,
+            at: verified.step_up.at,
+            amr: verified.amr().into_iter().map(str::to_owned).collect(),
+            warnings: verified.warnings.iter().filter_map(|warning| name(warning)).collect(),
+            wallet_asserted_factors: verified.wallet_asserted_factors,
+        })
+    }
+}
+
+/// The stable name of an enum without content.
+fn name(value: impl serde::Serialize) -> Option<String> {
+    serde_json::to_value(value).ok()?.as_str().map(str::to_owned)
+}
+
+/// Claims that say something about the person, not about the credential.
+fn without_technical(claims: &Map<String, Value>) -> Map<String, Value> {
+    const TECHNICAL: [&str; 12] = [
+        "iss",
+        "iat",
+        "nbf",
+        "exp",
+        "cnf",
+        "vct",
+        "vct#integrity",
+        "aka_vcts",
+        "status",
+        "_sd_alg",
+        WEBAUTHN_BINDING,
+        BIOMETRIC_BINDING_LEVEL,
+    ];
+    let personal = claims.iter().filter(|(name, _)| !TECHNICAL.contains(&name.as_str()));
+    personal.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
