@@ -201,13 +201,7 @@ fn fuzz_targets(options: &Options) -> Result<Counts, String> {
         command
             .arg(format!("-max_total_time={}", options.seconds))
             .arg(format!("-artifact_prefix={}/", artifacts.display()))
-            .args([
-                "-verbosity=0",
-                "-print_final_stats=0",
-                "-timeout=10",
-                "-rss_limit_mb=2048",
-                "-max_len=65536",
-            ])
+            .args(["-timeout=10", "-rss_limit_mb=2048", "-max_len=65536"])
             .arg(&found)
             .arg(folder.join("corpus").join(&name));
         let log = target_folder.join(format!("{name}.log"));
