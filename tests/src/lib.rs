@@ -1,1 +1,3 @@
-//! Whole-system tests of CareKey.
+//! What the whole-system tests and benchmarks share.
+
+pub mod presentation;
