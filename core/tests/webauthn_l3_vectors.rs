@@ -5,6 +5,9 @@
 
 use std::path::PathBuf;
 
+use carekey_core::attestation::packed::{self, PackedAttestation};
+use carekey_core::attestation::{AttestationKind, GradingPolicy, UnjudgedAttestation, grade};
+use carekey_core::clock::UnixTime;
 use carekey_core::encoding::{base64url, sha256};
 use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
 use carekey_core::limits::Limits;
@@ -15,8 +18,10 @@ use carekey_core::webauthn::registration::{
     self, AttestationResponse, RegistrationExpectation, RegistrationResponse, VerifiedRegistration,
 };
 use carekey_core::webauthn::{Bytes, CredentialType, StrippedExtensionResults, UserVerification};
+use carekey_core::x509::TrustAnchor;
 use serde_json::Value;
 
+const NOW: UnixTime = UnixTime::from_secs(1_796_000_000);
 const LIMITS: &Limits = &Limits::DEFAULT;
 const ALGORITHMS: &[SignatureAlgorithm] = &[
     SignatureAlgorithm::Es256,
@@ -148,9 +153,38 @@ fn refused_for_that_alone(registration: &Value, authentication: &Value, code: &s
     assert_eq!(error.code(), code);
 }
 
+/// The attestation of an accepted section: `packed` up to the vectors' root, the others as their format allows.
+fn judge_attestation(anchor: &str, registered: &VerifiedRegistration, root: &TrustAnchor) {
+    let graded = |unjudged| grade(registered, None, NOW, &GradingPolicy { unjudged }, LIMITS);
+    let kind = graded(UnjudgedAttestation::AsNone).unwrap().attestation;
+    match registered.attestation.format.as_str() {
+        "none" => assert_eq!(kind, AttestationKind::None, "{anchor}"),
+        "packed" => match packed::verify(registered, LIMITS).unwrap() {
+            PackedAttestation::SelfSigned => {
+                assert_eq!(
+                    (anchor, kind),
+                    ("sctn-test-vectors-packed-self-es256", AttestationKind::SelfSigned)
+                );
+            }
+            PackedAttestation::Certified(chain) => {
+                assert_eq!(kind, AttestationKind::UnknownModel, "{anchor}");
+                chain.verify(std::slice::from_ref(root), NOW).unwrap();
+            }
+        },
+        "tpm" | "android-key" | "apple" | "fido-u2f" => {
+            assert_eq!(kind, AttestationKind::Unjudged, "{anchor}");
+            let error = graded(UnjudgedAttestation::Refuse).unwrap_err();
+            assert!(matches!(error, carekey_core::Error::Unsupported { .. }), "{anchor}");
+            assert_eq!(error.code(), "attestation_format", "{anchor}");
+        }
+        other => panic!("{anchor}: format {other}"),
+    }
+}
+
 #[test]
 fn every_section() {
     let Some(sections) = vectors() else { return };
+    let root = TrustAnchor::from_der(&hex(&sections[0]["blocks"][0], "attestation_ca_cert")).unwrap();
     let (mut accepted, mut refused, mut unsupported) = (0, 0, 0);
     for section in &sections {
         let anchor = section["anchor"].as_str().unwrap();
@@ -166,6 +200,7 @@ fn every_section() {
                 assert_eq!(registered.public_key.algorithm(), algorithm, "{anchor}");
                 assert_eq!(registered.aaguid.to_vec(), hex(registration, "aaguid"), "{anchor}");
                 authenticate(authentication, &registered).unwrap_or_else(|e| panic!("{anchor}: {e}"));
+                judge_attestation(anchor, &registered, &root);
                 accepted += 1;
             }
             (Expected::Refused(code), Err(error)) => {

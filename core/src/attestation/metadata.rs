@@ -320,13 +320,22 @@ impl MetadataEntry {
         }
     }
 
-    /// The newest certified level of the biometric component, of that modality where one is proven.
+    /// The newest certified level of the biometric component: of that modality where one is proven, else the lowest of
+    /// all modalities that the model has, if each is certified.
     pub(crate) fn cert_level(&self, modality: Option<Modality>) -> Option<u16> {
-        self.biometric
-            .iter()
-            .filter(|report| modality.is_none() || report.modality == modality)
-            .max_by_key(|report| report.day)
-            .map(|report| report.cert_level)
+        let newest = |modality: Modality| {
+            let reports = self.biometric.iter().filter(|report| report.modality == Some(modality));
+            reports.max_by_key(|report| report.day).map(|report| report.cert_level)
+        };
+        match modality {
+            Some(modality) => newest(modality),
+            None => {
+                let methods = self.user_verification.iter().flatten();
+                let levels: Option<Vec<u16>> =
+                    methods.filter_map(|m| Modality::from_fido_method(m)).map(newest).collect();
+                levels?.into_iter().min()
+            }
+        }
     }
 }
 
