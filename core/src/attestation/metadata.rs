@@ -438,7 +438,8 @@ mod tests {
     #[test]
     fn levels_and_modalities() {
         use AssuranceLevel as L;
-        let cases: &[(&[&[&str]], L, Option<Modality>)] = &[
+        type Case = (&'static [&'static [&'static str]], AssuranceLevel, Option<Modality>);
+        let cases: &[Case] = &[
             (&[], L::Uv, None),
             (&[&["passcode_external"]], L::Uv, None),
             (&[&[]], L::Uv, None),

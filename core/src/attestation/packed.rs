@@ -20,7 +20,7 @@ pub enum PackedAttestation {
     /// Signed by the new key itself (self attestation).
     SelfSigned,
     /// Signed by the leaf of this chain, whose form fulfils §8.2.1; nobody has vouched for the chain yet.
-    Certified(UnverifiedChain),
+    Certified(Box<UnverifiedChain>),
 }
 
 /// The members of `attStmt`.
@@ -84,7 +84,7 @@ pub fn verify(registration: &VerifiedRegistration, limits: &Limits) -> Result<Pa
     })?;
     let Some(chain) = chain else { return Ok(PackedAttestation::SelfSigned) };
     check_certificate(chain.leaf(), &registration.aaguid)?;
-    Ok(PackedAttestation::Certified(chain))
+    Ok(PackedAttestation::Certified(Box::new(chain)))
 }
 
 /// §8.2.1, "Certificate Requirements for Packed Attestation Statements".
