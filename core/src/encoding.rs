@@ -1,5 +1,6 @@
 //! Encodings that the formats share: each strict, each bounded.
 
+pub mod base64;
 pub mod base64url;
 pub mod canonical_json;
 pub mod deflate;

@@ -121,8 +121,7 @@ fn uuid(aaguid: [u8; 16]) -> String {
 }
 
 fn entry(aaguid: [u8; 16], root: &Ca, methods: Value, protection: Value, status: Value) -> Value {
-    use base64ct::{Base64, Encoding};
-    let mut certificate = Base64::encode_string(&root.der);
+    let mut certificate = carekey_core::encoding::base64::encode(&root.der);
     certificate.insert(64, '\n');
     json!({
         "aaguid": uuid(aaguid),
@@ -192,8 +191,8 @@ impl World {
     }
 
     fn sign(&self, payload: &Value) -> String {
-        use base64ct::{Base64, Encoding};
-        let x5c: Vec<String> = self.blob_chain.iter().map(|der| Base64::encode_string(der)).collect();
+        let x5c: Vec<String> =
+            self.blob_chain.iter().map(|der| carekey_core::encoding::base64::encode(der)).collect();
         let header = json!({"typ": "JWT", "x5c": x5c}).as_object().unwrap().clone();
         jws::sign(header, &serde_json::to_vec(payload).unwrap(), &self.blob_key).unwrap()
     }

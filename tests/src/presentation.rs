@@ -289,10 +289,7 @@ mod tests {
         assert_eq!(plain.credential().sd_jwt_vc().disclosures().len(), 12);
         let step_up = fixture.verify_step_up(&fixture.present_step_up()).unwrap();
         assert_eq!(step_up.step_up.level, AssuranceLevel::Uv);
-        assert_eq!(
-            fixture.verify_step_up(&fixture.present()).unwrap_err().code(),
-            "kb_jwt_transaction_data"
-        );
+        assert_eq!(fixture.verify_step_up(&fixture.present()).unwrap_err().code(), "kb_jwt_transaction_data");
         let challenge = [9; 32];
         fixture.verify_assertion(&fixture.assertion(&challenge), &challenge).unwrap();
     }

@@ -8,12 +8,11 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use base64ct::{Base64, Encoding};
 use serde_json::{Map, Value};
 
 use crate::attestation::level::{AssuranceLevel, KeyProtection, Modality};
 use crate::clock::UnixTime;
-use crate::encoding::json;
+use crate::encoding::{base64, json};
 use crate::error::{Error, Result};
 use crate::jose::jws::UnverifiedJws;
 use crate::limits::Limits;
@@ -362,7 +361,7 @@ fn list<'a>(map: &'a Map<String, Value>, name: &str) -> impl Iterator<Item = &'a
 
 fn parse_certificate(text: &str) -> Option<TrustAnchor> {
     let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    TrustAnchor::from_der(&Base64::decode_vec(&compact).ok()?).ok()
+    TrustAnchor::from_der(&base64::decode(&compact).ok()?).ok()
 }
 
 /// `8-4-4-4-12` hexadecimal digits.

@@ -1,18 +1,19 @@
 //! base64url without padding (RFC 4648 section 5, as JOSE and WebAuthn use it), strict: no padding, no white space, no
 //! trailing bits.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use data_encoding::BASE64URL_NOPAD;
 
 use crate::error::{Error, Result};
 
 /// `bytes` as base64url without padding.
 pub fn encode(bytes: &[u8]) -> String {
-    Base64UrlUnpadded::encode_string(bytes)
+    BASE64URL_NOPAD.encode(bytes)
 }
 
 /// The bytes of `text`; anything but canonical unpadded base64url is [`Error::Malformed`] `base64url`.
 pub fn decode(text: &str) -> Result<Vec<u8>> {
-    Base64UrlUnpadded::decode_vec(text)
+    BASE64URL_NOPAD
+        .decode(text.as_bytes())
         .map_err(|_| Error::malformed("base64url", "not canonical base64url without padding"))
 }
 

@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 
 /// The canonical form of `value`: members sorted by UTF-16 code units, numbers as ECMAScript prints them, no space.
 ///
-/// An integer that no IEEE 754 double holds exactly is [`Error::Malformed`] `json_number_precision`: RFC 8785 would
-/// round it, and then two different documents would have one signature (RFC 7493 section 2.2 advises the same).
+/// An integer beyond 2^53 that is not its own canonical form is [`Error::Malformed`] `json_number_precision`: RFC 8785
+/// would round it, and then two different documents would have one signature (RFC 7493 section 2.2 advises the same).
 pub fn to_vec(value: &Value) -> Result<Vec<u8>> {
     to_string(value).map(String::into_bytes)
 }
@@ -93,19 +93,17 @@ const MAX_EXACT: u64 = 1 << 53;
 
 /// RFC 8785 section 3.2.2.3: `Number::toString` of ECMAScript.
 fn write_number(out: &mut String, number: &Number) -> Result<()> {
-    if let Some(exact) = number.as_i64().map(i64::unsigned_abs).or_else(|| number.as_u64()) {
-        if exact > MAX_EXACT {
-            return Err(Error::malformed(
-                "json_number_precision",
-                "an integer beyond 2^53 has no exact double",
-            ));
-        }
-        let _ = write!(out, "{number}");
+    let inexact = || Error::malformed("json_number_precision", "a number has no exact double");
+    let integer = number.as_i64().map(i64::unsigned_abs).or_else(|| number.as_u64());
+    if integer.is_some_and(|integer| integer <= MAX_EXACT) {
+        let _ = write!(out, "{number}"); // writing to a String cannot fail
         return Ok(());
     }
-    match number.as_f64() {
-        Some(double) if double.is_finite() => write_double(out, double),
-        _ => return Err(Error::malformed("json_number_precision", "a number is no finite IEEE 754 double")),
+    let double = if integer.is_some() { number.to_string().parse().ok() } else { number.as_f64() };
+    let start = out.len();
+    write_double(out, double.filter(|double| double.is_finite()).ok_or_else(inexact)?);
+    if integer.is_some() && out.get(start..) != Some(&number.to_string()) {
+        return Err(inexact());
     }
     Ok(())
 }
@@ -204,8 +202,15 @@ mod tests {
     #[test]
     fn inexact_integers_are_refused() {
         assert_eq!(to_string(&serde_json::json!(9007199254740992u64)).unwrap(), "9007199254740992");
-        for bad in [serde_json::json!(9007199254740993u64), serde_json::json!(-9007199254740993i64)] {
-            assert_eq!(to_vec(&bad).unwrap_err().code(), "json_number_precision");
+        for bad in [9007199254740993_i64, -9007199254740993, i64::MAX, i64::MIN] {
+            assert_eq!(to_vec(&bad.into()).unwrap_err().code(), "json_number_precision");
+        }
+        // Canonical forms of large doubles look like integers, and stay what they are when read again.
+        for good in
+            ["100000000000000000", "-9223372036854776000", "18446744073709552000", "295147905179352830000"]
+        {
+            let value = json::parse(good.as_bytes(), &Limits::DEFAULT).unwrap();
+            assert_eq!(to_string(&value).unwrap(), good);
         }
     }
 

@@ -75,4 +75,3 @@ fn stored<'a>(credentials: &'a [StoredCredential], id: &str) -> Result<&'a Store
 fn read(credential: &StoredCredential) -> Result<UnverifiedSdJwtVc> {
     UnverifiedSdJwtVc::parse(&credential.credential, &Limits::DEFAULT)
 }
-

@@ -151,6 +151,10 @@ impl UnverifiedJws {
         Ok(VerifiedJws { header: self.header, payload: self.payload })
     }
 
+    pub(super) fn into_header(self) -> Header {
+        self.header
+    }
+
     /// The check of [`Self::verify`], for callers that keep the unverified value.
     pub fn check(&self, key: &PublicKey) -> Result<()> {
         if self.header.alg != key.algorithm() {
@@ -268,6 +272,19 @@ mod tests {
             "x": "AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EOnYG_NjFZ6OvLFV1jSfS9tsz4qUxcWceqwQGk",
             "y": "ADSmRA43Z1DSNx_RvcLI87cdL07l6jQyyBXMoxVg_l2Th-x3S1WDhjDly79ajL4Kkd0AZMaZmh9ubmf63e3kyMj2"}));
         assert_eq!(UnverifiedJws::parse(compact, L).unwrap().verify(&public).unwrap().payload(), b"Payload");
+    }
+
+    #[test]
+    fn rfc7520_es512() {
+        // RFC 7520 section 4.3: with kid, and a text that is no JSON.
+        let compact = "eyJhbGciOiJFUzUxMiIsImtpZCI6ImJpbGJvLmJhZ2dpbnNAaG9iYml0b24uZXhhbXBsZSJ9.SXTigJlzIGEgZGFuZ2Vyb3VzIGJ1c2luZXNzLCBGcm9kbywgZ29pbmcgb3V0IHlvdXIgZG9vci4gWW91IHN0ZXAgb250byB0aGUgcm9hZCwgYW5kIGlmIHlvdSBkb24ndCBrZWVwIHlvdXIgZmVldCwgdGhlcmXigJlzIG5vIGtub3dpbmcgd2hlcmUgeW91IG1pZ2h0IGJlIHN3ZXB0IG9mZiB0by4.AE_R_YZCChjn4791jSQCrdPZCNYqHXCTZH0-JZGYNlaAjP2kqaluUIIUnC9qvbu9Plon7KRTzoNEuT4Va2cmL1eJAQy3mtPBu_u_sDDyYjnAMDxXPn7XrT0lw-kvAD890jl8e2puQens_IEKBpHABlsbEPX6sFY8OcGDqoRuBomu9xQ2";
+        let public = key(
+            json!({"kty": "EC", "crv": "P-521", "use": "sig", "kid": "bilbo.baggins@hobbiton.example",
+            "x": "AHKZLLOsCOzz5cY97ewNUajB957y-C-U88c3v13nmGZx6sYl_oJXu9A5RkTKqjqvjyekWF-7ytDyRXYgCF5cj0Kt",
+            "y": "AdymlHvOiLxXkEhayXQnNCvDX4h9htZaCJN34kfmC6pV5OhQHiraVySsUdaQkAgDPrwQrJmbnX9cwlGfP-HqHZR1"}),
+        );
+        let verified = UnverifiedJws::parse(compact, L).unwrap().verify(&public).unwrap();
+        assert_eq!(verified.header().kid.as_deref(), Some("bilbo.baggins@hobbiton.example"));
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl UnverifiedJwt {
     /// Checks the signature with `key`; errors of [`UnverifiedJws::verify`]. Times are not checked.
     pub fn verify(self, key: &PublicKey) -> Result<VerifiedJwt> {
         self.check(key)?;
-        Ok(VerifiedJwt { header: self.jws.header().clone(), claims: self.claims })
+        Ok(VerifiedJwt { header: self.jws.into_header(), claims: self.claims })
     }
 
     /// The check of [`Self::verify`], for callers that keep the unverified value.

@@ -237,6 +237,32 @@ mod tests {
     }
 
     #[test]
+    fn takes_low_and_high_s() {
+        // Order of P-256 (FIPS 186-5): s and n - s are two signatures of one message, and both are ECDSA.
+        const N: [u8; 32] = [
+            0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6,
+            0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+        ];
+        let key = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
+        let signature = key.sign(b"m").unwrap();
+        let mut other = signature.clone();
+        let mut borrow = 0_i32;
+        for i in (0..32).rev() {
+            let difference = i32::from(N[i]) - i32::from(signature[32 + i]) - borrow;
+            borrow = i32::from(difference < 0);
+            other[32 + i] = u8::try_from(difference.rem_euclid(256)).unwrap();
+        }
+        assert_ne!(signature, other);
+        key.public_key().verify(b"m", &signature).unwrap();
+        key.public_key().verify(b"m", &other).unwrap();
+        // s + n, 0 and n are out of range.
+        for s in [&[0; 32][..], &N] {
+            assert!(key.public_key().verify(b"m", &[&signature[..32], s].concat()).is_err());
+            assert!(key.public_key().verify(b"m", &[s, &signature[32..]].concat()).is_err());
+        }
+    }
+
+    #[test]
     fn refuses_points_off_the_curve() {
         let key = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
         let good = key.public_key().to_sec1_uncompressed();

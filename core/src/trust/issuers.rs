@@ -129,7 +129,13 @@ impl IssuerTrust {
     /// A key of a listed https issuer, from its metadata (SD-JWT VC "JWT VC Issuer Metadata").
     ///
     /// Errors: `issuer_untrusted`, and those of [`IssuerKey::from_jwk_set`].
-    pub fn by_metadata(&self, vct: &str, iss: &str, kid: Option<&str>, keys: &JwkSet) -> Result<TrustedIssuer> {
+    pub fn by_metadata(
+        &self,
+        vct: &str,
+        iss: &str,
+        kid: Option<&str>,
+        keys: &JwkSet,
+    ) -> Result<TrustedIssuer> {
         let rule = self.https_rule(vct, iss)?;
         let key = IssuerKey::from_jwk_set(keys, kid, iss)?;
         Ok(TrustedIssuer::new(rule, vct, key, TrustedBy::IssuerMetadata, None))
@@ -137,7 +143,13 @@ impl IssuerTrust {
 }
 
 impl TrustedIssuer {
-    fn new(rule: &IssuerRule, vct: &str, key: IssuerKey, by: TrustedBy, valid_until: Option<UnixTime>) -> Self {
+    fn new(
+        rule: &IssuerRule,
+        vct: &str,
+        key: IssuerKey,
+        by: TrustedBy,
+        valid_until: Option<UnixTime>,
+    ) -> Self {
         let status_hosts = status_hosts(rule, key.issuer());
         Self { vct: vct.to_owned(), key, by, valid_until, status_hosts }
     }
@@ -166,16 +178,20 @@ impl TrustedIssuer {
     pub fn check_current(&self, now: UnixTime) -> Result<()> {
         match self.valid_until.filter(|limit| now > *limit) {
             None => Ok(()),
-            Some(limit) => {
-                Err(Error::not_current("issuer_certificate_expired", "the issuer's certificate has expired", now, limit))
-            }
+            Some(limit) => Err(Error::not_current(
+                "issuer_certificate_expired",
+                "the issuer's certificate has expired",
+                now,
+                limit,
+            )),
         }
     }
 
     /// The address of a status list of this issuer, if it may be fetched. Error: `status_host`.
     pub fn status_list_url(&self, uri: &str) -> Result<Url> {
         let url = Url::parse(uri).ok();
-        let allowed = |url: &Url| url.host_str().is_some_and(|host| self.status_hosts.iter().any(|own| own == host));
+        let allowed =
+            |url: &Url| url.host_str().is_some_and(|host| self.status_hosts.iter().any(|own| own == host));
         url.filter(allowed).ok_or_else(|| {
             Error::untrusted("status_host", "the status list lies on a host that no trust rule allows")
         })
@@ -184,7 +200,9 @@ impl TrustedIssuer {
 
 fn status_hosts(rule: &IssuerRule, iss: &str) -> Vec<String> {
     let own = match iss.strip_prefix("did:web:") {
-        Some(rest) => rest.split(':').next().map(|host| host.split("%3A").next().unwrap_or_default().to_owned()),
+        Some(rest) => {
+            rest.split(':').next().map(|host| host.split("%3A").next().unwrap_or_default().to_owned())
+        }
         None => Url::parse(iss).ok().and_then(|url| url.host_str().map(str::to_owned)),
     };
     rule.status_hosts.iter().cloned().chain(own).collect()

@@ -23,14 +23,24 @@ impl UnverifiedPresentation {
     ///
     /// [`Error::Malformed`] `presentation_not_asked` (no such credential query), `presentation_count` (several where
     /// `multiple` is false), or what [`UnverifiedSdJwtVc::parse`] says.
-    pub fn parse(vp_token: &BTreeMap<String, Vec<String>>, query: &DcqlQuery, limits: &Limits) -> Result<Self> {
+    pub fn parse(
+        vp_token: &BTreeMap<String, Vec<String>>,
+        query: &DcqlQuery,
+        limits: &Limits,
+    ) -> Result<Self> {
         let mut entries = Vec::new();
         for (id, presentations) in vp_token {
             let asked = query.credential(id).ok_or_else(|| {
-                Error::malformed("presentation_not_asked", "the response answers a credential query that was not asked")
+                Error::malformed(
+                    "presentation_not_asked",
+                    "the response answers a credential query that was not asked",
+                )
             })?;
             if presentations.len() != 1 && !asked.multiple() {
-                return Err(Error::malformed("presentation_count", "one presentation was asked for, several came"));
+                return Err(Error::malformed(
+                    "presentation_count",
+                    "one presentation was asked for, several came",
+                ));
             }
             for presentation in presentations {
                 entries.push((id.clone(), UnverifiedSdJwtVc::parse(presentation, limits)?));

@@ -8,7 +8,9 @@ use super::request::StepUpDemand;
 use crate::attestation::level::{AssuranceLevel, KeyProtection};
 use crate::binding::claim::{BIOMETRIC_BINDING_LEVEL, WEBAUTHN_BINDING};
 use crate::binding::report::Report;
-use crate::binding::verify::{StepUpExpectation, StepUpInput, StepUpPolicy, WEBAUTHN_ASSERTION, verify_step_up};
+use crate::binding::verify::{
+    StepUpExpectation, StepUpInput, StepUpPolicy, WEBAUTHN_ASSERTION, verify_step_up,
+};
 use crate::error::{Error, Result};
 use crate::format::sd_jwt_vc::key_binding::KeyBindingCheck;
 use crate::format::sd_jwt_vc::verify::{Timing, UnverifiedSdJwtVc, VerifiedPresentation as BoundCredential};
@@ -105,7 +107,12 @@ const HOLDER_CHECKS: [(&str, &str, &[&str]); 6] = [
     (
         "credential_time",
         "The credential is within its period of validity.",
-        &["credential_expired", "credential_not_yet_valid", "credential_issued_in_future", "issuer_certificate_expired"],
+        &[
+            "credential_expired",
+            "credential_not_yet_valid",
+            "credential_issued_in_future",
+            "issuer_certificate_expired",
+        ],
     ),
     (
         "holder_signature",
@@ -164,7 +171,8 @@ impl Judge<'_> {
         self.record("complete", "Everything that was asked for is there.", complete)?;
         if !evidence.request.transaction_data.is_empty() {
             let approved = |entry: &String| {
-                let mut carriers = passed.iter().filter(|one| one.bound.key_binding().transaction_data().is_some());
+                let mut carriers =
+                    passed.iter().filter(|one| one.bound.key_binding().transaction_data().is_some());
                 carriers.any(|one| one.transaction_data.contains(entry))
             };
             let all = match evidence.request.transaction_data.iter().all(approved) {
@@ -187,12 +195,15 @@ impl Judge<'_> {
         source: &SourceEvidence,
     ) -> Result<(Passed, VerifiedCredential)> {
         let request = self.evidence.request;
-        let missing = || Error::malformed("presentation_not_asked", "the response answers a query that was not asked");
+        let missing =
+            || Error::malformed("presentation_not_asked", "the response answers a query that was not asked");
         let query = request.query.credential(&query_id).ok_or_else(missing)?;
 
         let right_type = match query.accepts_type(credential.vct()) {
             true => Ok(()),
-            false => Err(Error::refused("credential_type", "the credential is of another type than was asked for")),
+            false => {
+                Err(Error::refused("credential_type", "the credential is of another type than was asked for"))
+            }
         };
         self.record("credential_type", "The credential is of a type that was asked for.", right_type)?;
 
@@ -209,7 +220,9 @@ impl Judge<'_> {
             Ok(false) if matches!(source.status, StatusEvidence::NotNamed) => {
                 self.record("status", "The issuer publishes no status for this credential.", Ok(false))?
             }
-            other => self.record("status", "The status is not known; this verifier's policy accepts that.", other)?,
+            other => {
+                self.record("status", "The status is not known; this verifier's policy accepts that.", other)?
+            }
         };
         let disclosed = bound.credential().claims();
         let satisfied = query.check_satisfied(disclosed);
@@ -237,7 +250,8 @@ impl Judge<'_> {
     ) -> Result<BoundCredential> {
         let (request, now) = (self.evidence.request, self.evidence.now);
         let Some(key_binding) = credential.key_binding() else {
-            let missing = Err(Error::untrusted("kb_jwt_missing", "the holder's proof (key-binding JWT) is missing"));
+            let missing =
+                Err(Error::untrusted("kb_jwt_missing", "the holder's proof (key-binding JWT) is missing"));
             return self.record("holder_signature", "", missing);
         };
         // An entry that names several credentials is approved by one of them (section 5.1).
@@ -264,7 +278,9 @@ impl Judge<'_> {
         }
         match (result, failed.and_then(|at| HOLDER_CHECKS.get(at))) {
             (Ok(bound), _) => Ok(bound),
-            (Err(error), failed) => self.record(failed.map_or("holder_signature", |(id, _, _)| id), "", Err(error)),
+            (Err(error), failed) => {
+                self.record(failed.map_or("holder_signature", |(id, _, _)| id), "", Err(error))
+            }
         }
     }
 
@@ -274,16 +290,22 @@ impl Judge<'_> {
         let reference = match (bound.credential().status(), self.policy.require_status) {
             (Some(reference), _) => reference,
             (None, false) => return Ok(false),
-            (None, true) => return Err(Error::refused("status_missing", "the credential names no status list")),
+            (None, true) => {
+                return Err(Error::refused("status_missing", "the credential names no status list"));
+            }
         };
         let (list, fetched_at) = match evidence {
             StatusEvidence::List { list, fetched_at } => (list, *fetched_at),
             _ if self.policy.accept_unknown_status => return Ok(false),
             StatusEvidence::Unavailable(_) | StatusEvidence::NotNamed => {
-                return Err(Error::refused("status_unavailable", "no current status list of the issuer could be had"));
+                return Err(Error::refused(
+                    "status_unavailable",
+                    "no current status list of the issuer could be had",
+                ));
             }
         };
-        let fresh = list.check_fresh(fetched_at, self.policy.status_max_age, now).is_ok() && list.uri() == reference.uri;
+        let fresh = list.check_fresh(fetched_at, self.policy.status_max_age, now).is_ok()
+            && list.uri() == reference.uri;
         match (fresh, self.policy.accept_unknown_status) {
             (true, _) => {}
             (false, true) => return Ok(false),
@@ -293,11 +315,16 @@ impl Judge<'_> {
         }
         match list.status_at(reference.idx)? {
             Status::Valid => Ok(true),
-            Status::Revoked => Err(Error::refused("credential_revoked", "the issuer has revoked the credential")),
-            Status::Suspended => Err(Error::refused("credential_suspended", "the issuer has suspended the credential")),
-            Status::Other(_) => {
-                Err(Error::refused("credential_status_other", "the issuer gives the credential an unknown status"))
+            Status::Revoked => {
+                Err(Error::refused("credential_revoked", "the issuer has revoked the credential"))
             }
+            Status::Suspended => {
+                Err(Error::refused("credential_suspended", "the issuer has suspended the credential"))
+            }
+            Status::Other(_) => Err(Error::refused(
+                "credential_status_other",
+                "the issuer gives the credential an unknown status",
+            )),
         }
     }
 
@@ -307,16 +334,17 @@ impl Judge<'_> {
         let mut candidates = passed.iter().filter(|one| may_carry.contains(&one.query_id));
         let carries = |one: &&Passed| one.bound.key_binding().claims().contains_key(WEBAUTHN_ASSERTION);
         let found = candidates.clone().find(carries).or_else(|| candidates.next());
-        let missing = Error::refused("step_up_missing", "no credential that could carry the step-up was presented");
+        let missing =
+            Error::refused("step_up_missing", "no credential that could carry the step-up was presented");
         let carrier = match found {
             Some(carrier) => carrier,
             None => return self.record("step_up_request", "", Err(missing)),
         };
         self.credential = Some(carrier.query_id.clone());
         let (credential, key_binding) = (carrier.bound.credential(), carrier.bound.key_binding());
-        let holder_key = credential
-            .holder_key()
-            .ok_or_else(|| Error::untrusted("holder_key_missing", "the credential names no key of its holder"))?;
+        let holder_key = credential.holder_key().ok_or_else(|| {
+            Error::untrusted("holder_key_missing", "the credential names no key of its holder")
+        })?;
         let (hk_jkt, content_hash) = (Jwk::from_key(holder_key).thumbprint(), credential.sd_hash());
         let input = StepUpInput {
             kb_claims: key_binding.claims(),

@@ -81,6 +81,7 @@ impl Certificate {
         // RFC 5280 section 4.1.1.2: the signed and the unsigned copy must agree.
         if parsed.signature_algorithm != parsed.tbs_certificate.signature
             || !same_algorithm_bytes(der, parsed.tbs_certificate.as_ref())
+            || parsed.signature_value.unused_bits != 0
         {
             return Err(malformed());
         }

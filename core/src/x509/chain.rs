@@ -1,11 +1,11 @@
 //! Chains and trust anchors.
 
-use base64ct::{Base64, Encoding};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use super::certificate::{Certificate, Unheeded};
 use crate::clock::UnixTime;
+use crate::encoding::base64;
 use crate::error::{Error, Result};
 use crate::key::PublicKey;
 use crate::limits::Limits;
@@ -57,7 +57,7 @@ impl UnverifiedChain {
         check_count(x5c.len(), limits)?;
         let ders: Vec<Vec<u8>> = x5c
             .iter()
-            .map(|text| Base64::decode_vec(text).map_err(|_| Error::malformed("x509", "x5c is not base64")))
+            .map(|text| base64::decode(text).map_err(|_| Error::malformed("x509", "x5c is not base64")))
             .collect::<Result<_>>()?;
         Self::from_der(&ders, limits)
     }
@@ -399,7 +399,7 @@ mod tests {
             vec![CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 45724, 1, 1, 4], vec![5, 0])];
         leaf.is_ca = IsCa::ExplicitNoCa;
         let leaf = root.p256(leaf);
-        let x5c = [Base64::encode_string(&leaf.der), Base64::encode_string(&root.der)];
+        let x5c = [base64::encode(&leaf.der), base64::encode(&root.der)];
         let chain = UnverifiedChain::parse(&x5c, &Limits::DEFAULT).unwrap();
         let verified = chain.verify(&[root.anchor()], NOW).unwrap();
         assert_eq!(verified.san_dns(), ["hospital.example"]);
@@ -418,7 +418,7 @@ mod tests {
     }
 
     fn pem(signed: &Signed) -> String {
-        let body = Base64::encode_string(&signed.der);
+        let body = base64::encode(&signed.der);
         format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
     }
 
@@ -496,11 +496,11 @@ mod tests {
     fn refuses_malformed() {
         let root = root();
         let parse = |x5c: &[String]| UnverifiedChain::parse(x5c, &Limits::DEFAULT).unwrap_err().code();
-        let good = Base64::encode_string(&root.der);
+        let good = base64::encode(&root.der);
         assert_eq!(parse(&[]), "x509_chain_empty");
         assert_eq!(parse(&vec![good.clone(); 9]), "x509_chain_too_long");
         assert_eq!(parse(&[good.replace('=', "") + "-_"]), "x509");
-        let trailing = Base64::encode_string(&[&root.der[..], &[0]].concat());
+        let trailing = base64::encode(&[&root.der[..], &[0]].concat());
         assert_eq!(parse(&[good, trailing]), "x509");
         for len in 0..root.der.len() {
             assert!(TrustAnchor::from_der(&root.der[..len]).is_err());

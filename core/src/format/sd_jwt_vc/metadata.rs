@@ -6,13 +6,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use base64ct::{Base64, Encoding};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::verify::UnverifiedSdJwtVc;
 use crate::credential::claims::ClaimPath;
-use crate::encoding::{json, sha256, sha384, sha512};
+use crate::encoding::{base64, json, sha256, sha384, sha512};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
@@ -302,7 +301,7 @@ impl TypeMetadataSet {
 
 /// Integrity metadata (W3C Subresource Integrity section 3) of a document: SHA-256, as `vct#integrity` carries it.
 pub fn integrity(document: &[u8]) -> String {
-    format!("sha256-{}", Base64::encode_string(&sha256(document)))
+    format!("sha256-{}", base64::encode(&sha256(document)))
 }
 
 /// Checks a document against integrity metadata: the strongest algorithm that it names counts, and any of its values.
@@ -323,8 +322,7 @@ pub fn check_integrity(expected: &str, document: &[u8]) -> Result<()> {
         let values = expressions(prefix);
         if !values.is_empty() {
             let digest = digest(document);
-            let fits =
-                values.iter().any(|value| Base64::decode_vec(value).is_ok_and(|value| value == digest));
+            let fits = values.iter().any(|value| base64::decode(value).is_ok_and(|value| value == digest));
             return match fits {
                 true => Ok(()),
                 false => {

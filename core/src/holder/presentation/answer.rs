@@ -10,8 +10,8 @@ use super::prepare::{CeremonyKey, PreparedPresentation, transaction_data};
 use super::review::PresentationReview;
 use super::{PresentationContext, read, stored};
 use crate::binding::verify::{AUTHENTICATION_FACTORS, WEBAUTHN_ASSERTION, WebauthnAssertion};
-use crate::encoding::{json as strict_json, sha256};
 use crate::encoding::base64url;
+use crate::encoding::{json as strict_json, sha256};
 use crate::error::{Error, Result};
 use crate::format::sd_jwt_vc::key_binding::KeyBindingInput;
 use crate::holder::{HttpRequest, SignItem, StoredCredential};
@@ -75,7 +75,10 @@ pub async fn finish(
     }
     let signatures = context.keys.sign(items).await?;
     if signatures.len() != drafts.len() {
-        return Err(Error::misuse("holder_key_signatures", "the key store returned another number of signatures"));
+        return Err(Error::misuse(
+            "holder_key_signatures",
+            "the key store returned another number of signatures",
+        ));
     }
     let mut vp_token: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for ((query_id, draft), signature) in drafts.into_iter().zip(signatures) {
@@ -164,7 +167,10 @@ fn step_up_claims(
     Ok(claims)
 }
 
-fn form(request: &AuthorizationRequest, vp_token: &BTreeMap<String, Vec<String>>) -> Result<Vec<(String, String)>> {
+fn form(
+    request: &AuthorizationRequest,
+    vp_token: &BTreeMap<String, Vec<String>>,
+) -> Result<Vec<(String, String)>> {
     let vp_token = vp_token_value(vp_token);
     let state = request.state.as_ref().map(|state| ("state".to_owned(), state.clone()));
     if request.response_mode == ResponseMode::DirectPost {
@@ -195,7 +201,8 @@ async fn post(
         return Ok(Delivery { accepted: true, code: None, redirect_uri });
     }
     let code = text("code").or_else(|| text("error")).filter(|code| {
-        code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        code.len() <= 64
+            && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
     });
     Ok(Delivery { accepted: false, code: code.map(str::to_owned), redirect_uri: None })
 }

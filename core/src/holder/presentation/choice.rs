@@ -79,14 +79,21 @@ impl PresentationReview {
             let fits = offered.is_some_and(|offered| {
                 offered.candidates.iter().any(|candidate| candidate.credential_id == choice.credential_id)
             });
-            let (Some(offered), Some(asked), true) = (offered, query.credential(&choice.query_id), fits) else {
-                return Err(Error::misuse("selection_candidate", "a chosen credential is no candidate for its query"));
+            let (Some(offered), Some(asked), true) = (offered, query.credential(&choice.query_id), fits)
+            else {
+                return Err(Error::misuse(
+                    "selection_candidate",
+                    "a chosen credential is no candidate for its query",
+                ));
             };
             let same_query = |other: &&Answering| other.query_id == choice.query_id;
             let earlier = answering.iter().filter(same_query);
             let twice = earlier.clone().any(|other| other.credential_id == choice.credential_id);
             if twice || (earlier.count() > 0 && !offered.multiple) {
-                return Err(Error::misuse("selection_twice", "a query is answered more often than it asks for"));
+                return Err(Error::misuse(
+                    "selection_twice",
+                    "a query is answered more often than it asks for",
+                ));
             }
             let read = read(stored(credentials, &choice.credential_id)?)?;
             let selected = asked.select(read.claims(), &|claim| choice.leave_out.contains(claim.path()))?;

@@ -172,7 +172,8 @@ fn own_verification(
 ) -> Result<(Ceremony, RequestOptions)> {
     let challenge = context.random.array();
     let chosen = answering.iter().filter_map(|one| stored(credentials, &one.credential_id).ok());
-    let with_key = chosen.chain(credentials).find_map(|credential| Some((credential, credential.ak.as_ref()?)));
+    let with_key =
+        chosen.chain(credentials).find_map(|credential| Some((credential, credential.ak.as_ref()?)));
     let Some((credential, key)) = with_key else {
         let options = RequestOptions {
             challenge: Bytes(challenge.to_vec()),

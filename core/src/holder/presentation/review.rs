@@ -137,7 +137,10 @@ async fn fetch(
     };
     let response = context.http.send(http_request).await?;
     if !response.is_success() || response.media_type() != format!("application/{REQUEST_OBJECT_TYP}") {
-        return Err(Error::malformed("request_fetch", "the verifier gives no request object at that address"));
+        return Err(Error::malformed(
+            "request_fetch",
+            "the verifier gives no request object at that address",
+        ));
     }
     let compact = std::str::from_utf8(&response.body)
         .map_err(|_| Error::malformed("request_fetch", "the request object is not text"))?;
@@ -155,7 +158,10 @@ async fn fetch(
     })
 }
 
-fn summary(authenticated: &AuthenticatedRequest, credentials: &[StoredCredential]) -> Result<PresentationReview> {
+fn summary(
+    authenticated: &AuthenticatedRequest,
+    credentials: &[StoredCredential],
+) -> Result<PresentationReview> {
     let request = authenticated.request();
     let query = &request.dcql_query;
     if query.credentials().iter().any(CredentialQuery::has_trusted_authorities) {
@@ -163,7 +169,10 @@ fn summary(authenticated: &AuthenticatedRequest, credentials: &[StoredCredential
         return Err(Error::unsupported("dcql_trusted_authorities", detail));
     }
     if query.credentials().iter().all(|credential| credential.format() != SD_JWT_VC_FORMAT) {
-        return Err(Error::unsupported("dcql_format", "none of the credential formats is known to this wallet"));
+        return Err(Error::unsupported(
+            "dcql_format",
+            "none of the credential formats is known to this wallet",
+        ));
     }
     let encrypted = request.response_mode == ResponseMode::DirectPostJwt;
     if encrypted {
@@ -180,7 +189,10 @@ fn summary(authenticated: &AuthenticatedRequest, credentials: &[StoredCredential
     let answerable = approvable && query.check_answered(held.into_iter()).is_ok();
     let purpose = step_up.as_ref().map(|step_up| &step_up.purpose).or(request.purpose.as_ref());
     Ok(PresentationReview {
-        verifier: VerifierIdentity { name: visible(&authenticated.verifier().name), ..authenticated.verifier().clone() },
+        verifier: VerifierIdentity {
+            name: visible(&authenticated.verifier().name),
+            ..authenticated.verifier().clone()
+        },
         purpose: purpose.map(|purpose| visible(purpose)),
         answerable,
         encrypted,
@@ -197,13 +209,14 @@ fn query_review(
     credentials: &[StoredCredential],
 ) -> QueryReview {
     // Whether all other queries together would do without this one.
-    let others = request.dcql_query.credentials().iter().map(CredentialQuery::id).filter(|id| *id != query.id());
+    let others =
+        request.dcql_query.credentials().iter().map(CredentialQuery::id).filter(|id| *id != query.id());
     let required = request.dcql_query.check_answered(others).is_err();
     // Only a credential with a second key can carry a step-up that no other query could carry.
     let needs_key = step_up.as_ref().is_some_and(|step_up| step_up.credential_ids == [query.id()]);
-    let fitting = credentials.iter().filter(|credential| {
-        query.accepts_type(&credential.vct) && (!needs_key || credential.ak.is_some())
-    });
+    let fitting = credentials
+        .iter()
+        .filter(|credential| query.accepts_type(&credential.vct) && (!needs_key || credential.ak.is_some()));
     QueryReview {
         id: query.id().to_owned(),
         required,
@@ -219,9 +232,7 @@ fn candidate(query: &CredentialQuery, credential: &StoredCredential) -> Option<C
     let paths: Vec<ClaimPath> = selected.iter().map(|claim| claim.path().clone()).collect();
     let leaves = read.present(&paths).ok()?;
     let asked = selected.iter().map(|claim| claim_review(query, claim, credential, leaves.claims()));
-    let asked_for = |name: &str| {
-        paths.iter().any(|path| path.elements().first() == Some(&name.into()))
-    };
+    let asked_for = |name: &str| paths.iter().any(|path| path.elements().first() == Some(&name.into()));
     let beside = leaves.claims().iter().filter(|(name, _)| !asked_for(name) && !is_registered(name));
     let beside = beside.map(|(name, value)| {
         let path = ClaimPath::member(name);
@@ -264,10 +275,13 @@ fn label(credential: &StoredCredential, path: &ClaimPath) -> String {
 }
 
 fn is_technical(path: &ClaimPath) -> bool {
-    [WEBAUTHN_BINDING, BIOMETRIC_BINDING_LEVEL].iter().any(|name| path.elements().first() == Some(&(*name).into()))
+    [WEBAUTHN_BINDING, BIOMETRIC_BINDING_LEVEL]
+        .iter()
+        .any(|name| path.elements().first() == Some(&(*name).into()))
 }
 
 /// Claims that every presentation of the credential shows, and that say nothing about the person.
 fn is_registered(name: &str) -> bool {
-    ["iss", "iat", "nbf", "exp", "cnf", "vct", "vct#integrity", "aka_vcts", "status", "_sd_alg"].contains(&name)
+    ["iss", "iat", "nbf", "exp", "cnf", "vct", "vct#integrity", "aka_vcts", "status", "_sd_alg"]
+        .contains(&name)
 }

@@ -84,7 +84,9 @@ impl FromStr for ClientId {
                 Ok(Self { prefix, full: text.to_owned() })
             }
             Some(_) => Err(Error::malformed("client_id", "the client identifier is empty or too long")),
-            None => Err(Error::unsupported("client_id_prefix", "the client identifier has no supported prefix")),
+            None => {
+                Err(Error::unsupported("client_id_prefix", "the client identifier has no supported prefix"))
+            }
         }
     }
 }
@@ -120,9 +122,18 @@ mod tests {
         let id: ClientId = "decentralized_identifier:did:example:123".parse().unwrap();
         assert_eq!(id.original(), "did:example:123");
         assert_eq!(ClientId::new(id.prefix(), id.original()), id);
-        for unsupported in ["example-client", "verifier_attestation:x", "openid_federation:https://x", "origin:x", "https://x"]
-        {
-            assert_eq!(unsupported.parse::<ClientId>().unwrap_err().code(), "client_id_prefix", "{unsupported}");
+        for unsupported in [
+            "example-client",
+            "verifier_attestation:x",
+            "openid_federation:https://x",
+            "origin:x",
+            "https://x",
+        ] {
+            assert_eq!(
+                unsupported.parse::<ClientId>().unwrap_err().code(),
+                "client_id_prefix",
+                "{unsupported}"
+            );
         }
         assert_eq!("x509_hash:".parse::<ClientId>().unwrap_err().code(), "client_id");
     }

@@ -57,17 +57,25 @@ impl RequestLink {
             .ok_or_else(|| Error::malformed("request_link", "`client_id` is missing"))?
             .parse()?;
         if parameters.contains_key("request") {
-            return Err(Error::unsupported("request_by_value", "signed requests are taken by reference only"));
+            return Err(Error::unsupported(
+                "request_by_value",
+                "signed requests are taken by reference only",
+            ));
         }
         let method = match parameters.get("request_uri_method").map(String::as_str) {
             None | Some("get") => RequestUriMethod::Get,
             Some("post") => RequestUriMethod::Post,
             Some(_) => {
-                return Err(Error::malformed("request_uri_method", "`request_uri_method` is neither get nor post"));
+                return Err(Error::malformed(
+                    "request_uri_method",
+                    "`request_uri_method` is neither get nor post",
+                ));
             }
         };
         match parameters.get("request_uri") {
-            Some(uri) => Ok(Self::ByReference { client_id, request_uri: web_url(uri, "request_uri")?, method }),
+            Some(uri) => {
+                Ok(Self::ByReference { client_id, request_uri: web_url(uri, "request_uri")?, method })
+            }
             None if parameters.contains_key("request_uri_method") => {
                 Err(Error::malformed("request_uri_method", "`request_uri_method` without `request_uri`"))
             }
@@ -89,7 +97,10 @@ impl RequestLink {
         }
         let request = AuthorizationRequest::from_claims(&request)?;
         match request.client_id.prefix().is_signed() {
-            true => Err(Error::untrusted("request_unsigned", "this kind of client identifier demands a signed request")),
+            true => Err(Error::untrusted(
+                "request_unsigned",
+                "this kind of client identifier demands a signed request",
+            )),
             false => Ok(Self::ByValue(Box::new(request))),
         }
     }
@@ -162,13 +173,28 @@ mod tests {
         assert_eq!(code("openid4vp://"), "request_link");
         assert_eq!(code(&format!("{good}&client_id=x509_hash:abc")), "request_link");
         assert_eq!(code("openid4vp://?request_uri=https%3A%2F%2Fc.example%2F1"), "request_link");
-        assert_eq!(code("openid4vp://?client_id=client&request_uri=https%3A%2F%2Fc.example%2F1"), "client_id_prefix");
+        assert_eq!(
+            code("openid4vp://?client_id=client&request_uri=https%3A%2F%2Fc.example%2F1"),
+            "client_id_prefix"
+        );
         assert_eq!(code(&format!("{good}&request_uri_method=POST")), "request_uri_method");
-        assert_eq!(code("openid4vp://?client_id=x509_hash:abc&request_uri_method=post"), "request_uri_method");
+        assert_eq!(
+            code("openid4vp://?client_id=x509_hash:abc&request_uri_method=post"),
+            "request_uri_method"
+        );
         assert_eq!(code("openid4vp://?client_id=x509_hash:abc&request=ey"), "request_by_value");
-        for uri in ["ftp://c.example/1", "file:///etc/passwd", "https://u:p@c.example/", "/1", "https://c.example/%23#x"] {
+        for uri in [
+            "ftp://c.example/1",
+            "file:///etc/passwd",
+            "https://u:p@c.example/",
+            "/1",
+            "https://c.example/%23#x",
+        ] {
             let uri: String = url::form_urlencoded::byte_serialize(uri.as_bytes()).collect();
-            assert_eq!(code(&format!("openid4vp://?client_id=x509_hash:abc&request_uri={uri}")), "request_url");
+            assert_eq!(
+                code(&format!("openid4vp://?client_id=x509_hash:abc&request_uri={uri}")),
+                "request_url"
+            );
         }
         assert_eq!(code(&format!("openid4vp://?{}", "x".repeat(300_000))), "request_link");
     }

@@ -98,7 +98,8 @@ impl Default for ClientMetadata {
     /// No encryption; SD-JWT VC with the algorithms of this build.
     fn default() -> Self {
         let algorithms = ["ES256", "ES384", "EdDSA"];
-        let formats = json!({ SD_JWT_VC_FORMAT: { "sd-jwt_alg_values": algorithms, "kb-jwt_alg_values": algorithms } });
+        let formats =
+            json!({ SD_JWT_VC_FORMAT: { "sd-jwt_alg_values": algorithms, "kb-jwt_alg_values": algorithms } });
         Self { encryption_key: None, content_encryptions: Vec::new(), vp_formats_supported: formats }
     }
 }
@@ -114,7 +115,8 @@ impl AuthorizationRequest {
             Some(Value::String(text)) if !text.is_empty() && text.len() <= 2048 => Ok(Some(text.as_str())),
             Some(_) => Err(malformed(format!("`{name}` must be a string of 1 to 2048 bytes"))),
         };
-        let required = |name: &'static str| text(name)?.ok_or_else(|| malformed(format!("`{name}` is missing")));
+        let required =
+            |name: &'static str| text(name)?.ok_or_else(|| malformed(format!("`{name}` is missing")));
 
         let client_id: ClientId = required("client_id")?.parse()?;
         if required("response_type")? != "vp_token" {
@@ -123,7 +125,9 @@ impl AuthorizationRequest {
         let response_mode = match text("response_mode")? {
             Some("direct_post") => ResponseMode::DirectPost,
             Some("direct_post.jwt") => ResponseMode::DirectPostJwt,
-            _ => return Err(Error::unsupported("response_mode", "the response mode is not direct_post(.jwt)")),
+            _ => {
+                return Err(Error::unsupported("response_mode", "the response mode is not direct_post(.jwt)"));
+            }
         };
         if claims.contains_key("redirect_uri") {
             return Err(malformed("`redirect_uri` must not be present with direct_post"));
@@ -145,7 +149,9 @@ impl AuthorizationRequest {
             response_uri: web_url(response_uri, "response_uri")?,
             nonce: url_safe(required("nonce")?, "nonce")?,
             state: text("state")?.map(|state| url_safe(state, "state")).transpose()?,
-            dcql_query: DcqlQuery::parse(claims.get("dcql_query").ok_or_else(|| malformed("`dcql_query` is missing"))?)?,
+            dcql_query: DcqlQuery::parse(
+                claims.get("dcql_query").ok_or_else(|| malformed("`dcql_query` is missing"))?,
+            )?,
             client_metadata: ClientMetadata::from_value(claims.get("client_metadata"))?,
             transaction_data: transaction_data(claims.get("transaction_data"))?,
             wallet_nonce: text("wallet_nonce")?.map(str::to_owned),
@@ -154,8 +160,12 @@ impl AuthorizationRequest {
             expires_at: jwt::time(claims, "exp")?,
             client_id,
         };
-        match request.response_mode == ResponseMode::DirectPostJwt && request.client_metadata.encryption_key.is_none() {
-            true => Err(malformed("`client_metadata.jwks` has no ECDH-ES key on P-256 for the encrypted response")),
+        match request.response_mode == ResponseMode::DirectPostJwt
+            && request.client_metadata.encryption_key.is_none()
+        {
+            true => Err(malformed(
+                "`client_metadata.jwks` has no ECDH-ES key on P-256 for the encrypted response",
+            )),
             false => Ok(request),
         }
     }
@@ -204,7 +214,9 @@ impl AuthorizationRequest {
             return Ok(ContentEncryption::A128Gcm);
         }
         let first = offered.iter().find_map(|name| ContentEncryption::parse(name).ok());
-        first.ok_or_else(|| Error::unsupported("response_encryption", "none of the content encryptions is supported"))
+        first.ok_or_else(|| {
+            Error::unsupported("response_encryption", "none of the content encryptions is supported")
+        })
     }
 }
 
@@ -221,13 +233,22 @@ impl ClientMetadata {
             None => Vec::new(),
             Some(Value::Array(names)) if !names.is_empty() => names
                 .iter()
-                .map(|name| name.as_str().map(str::to_owned).ok_or_else(|| malformed("an `enc` value is not a string")))
+                .map(|name| {
+                    name.as_str()
+                        .map(str::to_owned)
+                        .ok_or_else(|| malformed("an `enc` value is not a string"))
+                })
                 .collect::<Result<_>>()?,
-            Some(_) => return Err(malformed("`encrypted_response_enc_values_supported` is not a non-empty array")),
+            Some(_) => {
+                return Err(malformed("`encrypted_response_enc_values_supported` is not a non-empty array"));
+            }
         };
         Ok(Self {
             // Keys of other kinds and for other uses may stand beside it.
-            encryption_key: keys.iter().filter(|key| fits(key)).find_map(|key| serde_json::from_value(key.clone()).ok()),
+            encryption_key: keys
+                .iter()
+                .filter(|key| fits(key))
+                .find_map(|key| serde_json::from_value(key.clone()).ok()),
             content_encryptions,
             vp_formats_supported: metadata.get("vp_formats_supported").cloned().unwrap_or(Value::Null),
         })
@@ -240,7 +261,8 @@ impl ClientMetadata {
             metadata.insert("jwks".into(), json!({ "keys": [key] }));
         }
         if !self.content_encryptions.is_empty() {
-            metadata.insert("encrypted_response_enc_values_supported".into(), json!(self.content_encryptions));
+            metadata
+                .insert("encrypted_response_enc_values_supported".into(), json!(self.content_encryptions));
         }
         Value::Object(metadata)
     }
@@ -248,11 +270,16 @@ impl ClientMetadata {
 
 fn fits(key: &Value) -> bool {
     let is = |name: &str, expected: &str| key.get(name).and_then(Value::as_str) == Some(expected);
-    is("kty", "EC") && is("crv", "P-256") && is("alg", "ECDH-ES") && (key.get("use").is_none() || is("use", "enc"))
+    is("kty", "EC")
+        && is("crv", "P-256")
+        && is("alg", "ECDH-ES")
+        && (key.get("use").is_none() || is("use", "enc"))
 }
 
 fn transaction_data(value: Option<&Value>) -> Result<Vec<String>> {
-    let fault = || Error::malformed("invalid_transaction_data", "`transaction_data` is not a non-empty array of strings");
+    let fault = || {
+        Error::malformed("invalid_transaction_data", "`transaction_data` is not a non-empty array of strings")
+    };
     match value {
         None => Ok(Vec::new()),
         Some(Value::Array(entries)) if !entries.is_empty() => {

@@ -105,7 +105,9 @@ impl FormResponse {
         let body = std::str::from_utf8(body).map_err(|_| malformed("the form is not UTF-8"))?;
         let mut known: BTreeMap<&str, String> = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(body.as_bytes()) {
-            let Some(name) = ["vp_token", "response", "error", "state"].into_iter().find(|known| *known == name) else {
+            let Some(name) =
+                ["vp_token", "response", "error", "state"].into_iter().find(|known| *known == name)
+            else {
                 continue;
             };
             if value.contains(char::REPLACEMENT_CHARACTER) {
@@ -194,7 +196,9 @@ fn vp_token(token: Value) -> Result<BTreeMap<String, Vec<String>>> {
     let mut count = 0_usize;
     let mut presentations = BTreeMap::new();
     for (id, list) in members {
-        let Value::Array(list) = list else { return Err(malformed("a member of `vp_token` is not an array")) };
+        let Value::Array(list) = list else {
+            return Err(malformed("a member of `vp_token` is not an array"));
+        };
         count = count.saturating_add(list.len());
         if list.is_empty() || count > MAX_PRESENTATIONS {
             return Err(malformed("`vp_token` has an empty member or too many presentations"));
@@ -234,9 +238,13 @@ mod tests {
             panic!()
         };
         assert_eq!((vp_token["my_credential"].len(), state.as_deref()), (2, Some("s")));
-        assert_eq!(form(&[("response", "eyJra...9t2LQ")]).unwrap(), FormResponse::Encrypted("eyJra...9t2LQ".into()));
+        assert_eq!(
+            form(&[("response", "eyJra...9t2LQ")]).unwrap(),
+            FormResponse::Encrypted("eyJra...9t2LQ".into())
+        );
         let error = form(&[("error", "access_denied"), ("error_description", "no"), ("state", "s")]).unwrap();
-        let expected = UnverifiedResponse::Error { error: WalletError::AccessDenied, state: Some("s".into()) };
+        let expected =
+            UnverifiedResponse::Error { error: WalletError::AccessDenied, state: Some("s".into()) };
         assert_eq!(error, FormResponse::Plain(expected.clone()));
         let decrypted = br#"{"error": "access_denied", "state": "s", "iss": "x"}"#;
         assert_eq!(UnverifiedResponse::from_decrypted(decrypted, &Limits::DEFAULT).unwrap(), expected);
@@ -274,9 +282,16 @@ mod tests {
         for raw in [&b"vp_token=\xff\xfe"[..], b"vp_token=%FF%FE", &[b'a'; 600_000]] {
             assert_eq!(FormResponse::parse(raw, &Limits::DEFAULT).unwrap_err().code(), "response_form");
         }
-        for bad in [&b"[]"[..], b"{}", br#"{"vp_token":{"a":["x"]},"error":"x"}"#, br#"{"vp_token":{"a":["x"]},"state":1}"#]
-        {
-            assert_eq!(UnverifiedResponse::from_decrypted(bad, &Limits::DEFAULT).unwrap_err().code(), "response_form");
+        for bad in [
+            &b"[]"[..],
+            b"{}",
+            br#"{"vp_token":{"a":["x"]},"error":"x"}"#,
+            br#"{"vp_token":{"a":["x"]},"state":1}"#,
+        ] {
+            assert_eq!(
+                UnverifiedResponse::from_decrypted(bad, &Limits::DEFAULT).unwrap_err().code(),
+                "response_form"
+            );
         }
     }
 }

@@ -27,7 +27,11 @@ pub enum RequestKeyName {
 }
 
 /// The signed request object.
-pub fn sign(request: &AuthorizationRequest, key_name: &RequestKeyName, signer: &dyn Signer) -> Result<String> {
+pub fn sign(
+    request: &AuthorizationRequest,
+    key_name: &RequestKeyName,
+    signer: &dyn Signer,
+) -> Result<String> {
     let mut header = Map::new();
     match key_name {
         RequestKeyName::X5c(chain) => header.insert("x5c".into(), json!(chain)),
@@ -101,7 +105,9 @@ impl UnverifiedRequest {
     /// The DID to resolve before [`Self::authenticate`], for the prefix `decentralized_identifier`.
     pub fn did(&self) -> Result<Option<Did>> {
         match self.request.client_id.prefix() {
-            ClientIdPrefix::DecentralizedIdentifier => Did::parse(self.request.client_id.original()).map(Some),
+            ClientIdPrefix::DecentralizedIdentifier => {
+                Did::parse(self.request.client_id.original()).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -115,17 +121,26 @@ impl UnverifiedRequest {
         let request = &self.request;
         // Section 5.10.1: link and object name the same verifier, and the wallet's nonce came back.
         if request.client_id != *evidence.client_id {
-            return Err(Error::untrusted("client_id_mismatch", "the request object names another verifier than the link"));
+            return Err(Error::untrusted(
+                "client_id_mismatch",
+                "the request object names another verifier than the link",
+            ));
         }
         if evidence.wallet_nonce.is_some() && request.wallet_nonce.as_deref() != evidence.wallet_nonce {
-            return Err(Error::untrusted("wallet_nonce_mismatch", "the request object does not echo the wallet's nonce"));
+            return Err(Error::untrusted(
+                "wallet_nonce_mismatch",
+                "the request object does not echo the wallet's nonce",
+            ));
         }
         check_times(request, evidence.now)?;
         let (key, verifier) = match request.client_id.prefix() {
             ClientIdPrefix::X509SanDns | ClientIdPrefix::X509Hash => self.by_certificate(evidence)?,
             ClientIdPrefix::DecentralizedIdentifier => self.by_did(evidence)?,
             ClientIdPrefix::RedirectUri => {
-                return Err(Error::untrusted("request_signed", "requests of this client identifier cannot be signed"));
+                return Err(Error::untrusted(
+                    "request_signed",
+                    "requests of this client identifier cannot be signed",
+                ));
             }
         };
         self.jwt.check(&key)?;
@@ -142,18 +157,27 @@ impl UnverifiedRequest {
             ClientIdPrefix::X509SanDns => {
                 let dns = client_id.original();
                 if !verified.san_dns().iter().any(|name| name.eq_ignore_ascii_case(dns)) {
-                    return Err(Error::untrusted("client_id_mismatch", "the certificate is not for this DNS name"));
+                    return Err(Error::untrusted(
+                        "client_id_mismatch",
+                        "the certificate is not for this DNS name",
+                    ));
                 }
                 // The verifier is not free to choose where the answer goes.
                 if !self.request.response_uri.host_str().is_some_and(|host| host.eq_ignore_ascii_case(dns)) {
-                    return Err(Error::untrusted("response_uri_foreign", "the answer would go to another host"));
+                    return Err(Error::untrusted(
+                        "response_uri_foreign",
+                        "the answer would go to another host",
+                    ));
                 }
                 dns.to_owned()
             }
             _ => {
                 let hash = crate::encoding::base64url::encode(&chain.leaf_sha256());
                 if hash != client_id.original() {
-                    return Err(Error::untrusted("client_id_mismatch", "the certificate is not the one that is named"));
+                    return Err(Error::untrusted(
+                        "client_id_mismatch",
+                        "the certificate is not the one that is named",
+                    ));
                 }
                 verified.san_dns().first().cloned().unwrap_or_else(|| verified.leaf().subject().to_owned())
             }
@@ -174,7 +198,10 @@ impl UnverifiedRequest {
         let key = document.verification_key(&kid, VerificationPurpose::Authentication)?;
         let trusted = evidence.trust.knows_did(&did);
         if !trusted && !evidence.trust.takes_unknown_dids() {
-            return Err(Error::untrusted("verifier_unknown", "the verifier's DID is not on the wallet's list"));
+            return Err(Error::untrusted(
+                "verifier_unknown",
+                "the verifier's DID is not on the wallet's list",
+            ));
         }
         let name = did.as_str().to_owned();
         Ok((key, VerifierIdentity { name, authentication: VerifierAuthentication::Did, trusted }))
@@ -191,7 +218,10 @@ impl AuthenticatedRequest {
         }
         // Section 5.9.3: the identifier is the address of the response.
         if request.client_id.original() != request.response_uri.as_str() {
-            return Err(Error::untrusted("response_uri_foreign", "the answer would go elsewhere than the identifier says"));
+            return Err(Error::untrusted(
+                "response_uri_foreign",
+                "the answer would go elsewhere than the identifier says",
+            ));
         }
         check_times(&request, now)?;
         let name = request.response_uri.host_str().unwrap_or_default().to_owned();
@@ -215,7 +245,12 @@ fn check_times(request: &AuthorizationRequest, now: UnixTime) -> Result<()> {
         return Err(Error::not_current("request_expired", "the request has expired", now, limit));
     }
     if let Some(limit) = request.issued_at.filter(|limit| now < limit.plus(-SKEW)) {
-        return Err(Error::not_current("request_from_future", "the request was made in the future", now, limit));
+        return Err(Error::not_current(
+            "request_from_future",
+            "the request was made in the future",
+            now,
+            limit,
+        ));
     }
     Ok(())
 }

@@ -55,7 +55,8 @@ impl TransactionData {
 ///
 /// [`Error::Malformed`] `invalid_transaction_data`.
 pub fn encode_all(entries: &[Value], query: &DcqlQuery, limits: &Limits) -> Result<Vec<String>> {
-    let encoded: Vec<String> = entries.iter().map(|entry| base64url::encode(entry.to_string().as_bytes())).collect();
+    let encoded: Vec<String> =
+        entries.iter().map(|entry| base64url::encode(entry.to_string().as_bytes())).collect();
     heads(&encoded, query, limits)?;
     Ok(encoded)
 }
@@ -76,9 +77,12 @@ impl Head {
     fn parse(encoded: &str, limits: &Limits) -> Result<Self> {
         let json = base64url::decode(encoded).map_err(|_| invalid("an entry is not base64url"))?;
         let value = strict_json::parse(&json, limits).map_err(|_| invalid("an entry is not strict JSON"))?;
-        let kind = value.get("type").and_then(Value::as_str).ok_or_else(|| invalid("an entry has no `type`"))?;
+        let kind =
+            value.get("type").and_then(Value::as_str).ok_or_else(|| invalid("an entry has no `type`"))?;
         let ids = value.get("credential_ids").and_then(Value::as_array).filter(|ids| !ids.is_empty());
-        let id = |id: &Value| id.as_str().map(str::to_owned).ok_or_else(|| invalid("`credential_ids` holds no strings"));
+        let id = |id: &Value| {
+            id.as_str().map(str::to_owned).ok_or_else(|| invalid("`credential_ids` holds no strings"))
+        };
         Ok(Self {
             kind: kind.to_owned(),
             credential_ids: ids
@@ -113,7 +117,6 @@ fn invalid(detail: &'static str) -> Error {
     Error::malformed("invalid_transaction_data", detail)
 }
 
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -130,7 +133,8 @@ mod tests {
             json!({"id": id, "format": "dc+sd-jwt", "meta": {"vct_values": ["urn:t"]},
                 "require_cryptographic_holder_binding": bound})
         };
-        DcqlQuery::parse(&json!({"credentials": [credential("patient", true), credential("loose", false)]})).unwrap()
+        DcqlQuery::parse(&json!({"credentials": [credential("patient", true), credential("loose", false)]}))
+            .unwrap()
     }
 
     fn parse(entry: &Value) -> Result<Vec<TransactionData>> {
@@ -176,18 +180,22 @@ mod tests {
             assert_eq!(parse(&entry).unwrap_err().code(), "invalid_transaction_data", "{name}");
         }
         for raw in ["", "e30=", "e30", "W10", "bm8"] {
-            let error = TransactionData::parse_all(&[raw.to_owned()], &query(), &Limits::DEFAULT).unwrap_err();
+            let error =
+                TransactionData::parse_all(&[raw.to_owned()], &query(), &Limits::DEFAULT).unwrap_err();
             assert_eq!(error.code(), "invalid_transaction_data", "{raw}");
         }
         let one = base64url::encode(step_up_example("patient").to_string().as_bytes());
         for count in [2, MAX_ENTRIES + 1] {
-            assert!(TransactionData::parse_all(&vec![one.clone(); count], &query(), &Limits::DEFAULT).is_err());
+            assert!(
+                TransactionData::parse_all(&vec![one.clone(); count], &query(), &Limits::DEFAULT).is_err()
+            );
         }
     }
 
     #[test]
     fn a_verifier_may_send_other_types() {
-        let entry = json!({"type": "https://example.org/payment", "credential_ids": ["patient"], "amount": 5});
+        let entry =
+            json!({"type": "https://example.org/payment", "credential_ids": ["patient"], "amount": 5});
         assert_eq!(encode_all(std::slice::from_ref(&entry), &query(), &Limits::DEFAULT).unwrap().len(), 1);
         for bad in [json!({}), json!([]), json!({"type": "t", "credential_ids": ["nobody"]})] {
             assert!(encode_all(&[bad], &query(), &Limits::DEFAULT).is_err());

@@ -221,8 +221,10 @@ impl CredentialQuery {
 impl ClaimsQuery {
     fn parse(value: &Value) -> Result<Self> {
         let claim = member::object(value, "claims")?;
-        let path = claim.get("path").and_then(Value::as_array).ok_or_else(|| member::missing("claims.path"))?;
-        let path = ClaimPath::try_from(path.clone()).map_err(|error| Error::malformed("dcql", error.detail().to_owned()))?;
+        let path =
+            claim.get("path").and_then(Value::as_array).ok_or_else(|| member::missing("claims.path"))?;
+        let path = ClaimPath::try_from(path.clone())
+            .map_err(|error| Error::malformed("dcql", error.detail().to_owned()))?;
         let id = claim.get("id").map(|id| member::identifier(id, "claims.id")).transpose()?;
         let values = member::list(claim, "values", MAX_ENTRIES)?.unwrap_or_default().to_vec();
         let simple =

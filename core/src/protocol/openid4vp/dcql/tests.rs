@@ -90,7 +90,10 @@ fn example_values_match_by_type_and_value() {
     for (family, code) in
         [(json!("Roe"), json!("90210")), (json!("Doe"), json!(90210)), (json!("doe"), json!("90210"))]
     {
-        assert_eq!(credential.check_satisfied(object(&with(family, code))).unwrap_err().code(), "claim_value");
+        assert_eq!(
+            credential.check_satisfied(object(&with(family, code))).unwrap_err().code(),
+            "claim_value"
+        );
     }
 }
 
