@@ -16,13 +16,13 @@ function h(tag, attributes, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== undefined && child !== null));
+  element.append(...children.flat().filter((child) => child !== undefined && child !== null && child !== false));
   return element;
 }
 
 function show(view, title, ...children) {
   main.dataset.view = view;
-  main.replaceChildren(...children.filter(Boolean));
+  main.replaceChildren(...children.flat().filter(Boolean));
   document.title = `${title} · CareKey wallet`;
   spoken.textContent = title;
   main.focus({ preventScroll: true });
@@ -341,31 +341,33 @@ function request(review) {
   const can = review.can_answer;
   show("request", `${review.verifier.name} asks`,
     lead(`${review.verifier.name} asks who you are`, undefined),
-    h("section", { class: "card narrow", "data-test": "verifier", "data-trusted": String(review.verifier.trusted) },
-      h("div", { class: "split" }, h("h2", {}, "Who asks"), h("span", { class: `pill ${review.verifier.trusted ? "good" : "warn"}` }, review.verifier.trusted ? "identity checked" : "not verified")),
-      h("p", {}, review.verifier.how), h("p", { class: "mono soft" }, review.verifier.id)),
-    h("section", { class: "card narrow" }, h("h2", {}, "What for"),
-      h("p", { class: "notice", "data-test": "purpose" }, review.purpose),
-      h("p", { class: "hint" }, "The answer is bound to these words; it cannot be used for anything else.")),
-    queries.map((query) => query.card),
-    h("section", { class: "card narrow" },
-      h("h2", {}, "Your confirmation"),
-      h("p", {}, review.step_up_text),
-      h("p", { class: "small soft" }, "You are asked once. Your fingerprint or face never leaves this device."),
-      can ? undefined : h("div", { class: "notice warn", "data-test": "no-match" }, h("p", {}, "No credential in this wallet fits this request. You can only decline.")),
-      actions(
-        can ? action("Confirm and send", { class: "primary", "data-test": "send" }, async () => {
-          const selection = Object.fromEntries(queries.filter((query) => query.chosen()).map((query) => [query.id, query.chosen()]));
-          const { options } = await api("POST", `/api/requests/${review.session}/prepare`, { selection });
-          const answer = options ? await assert(options) : {};
-          sent(await api("POST", `/api/requests/${review.session}/finish`, answer), review);
-        }) : undefined,
-        action("Decline", { "data-test": "decline" }, async () => {
-          await api("POST", `/api/requests/${review.session}/decline`, {});
-          window.history.replaceState(null, "", "/");
-          show("declined", "Declined", verdict("plain", "Declined", `${review.verifier.name} was told that you said no. Nothing else was sent.`),
-            actions(action("Show my wallet", { class: "primary", "data-test": "home" }, home)));
-        }))));
+    h("div", { class: "two-thirds" },
+      h("div", { class: "stack" },
+        h("section", { class: "card", "data-test": "verifier", "data-trusted": String(review.verifier.trusted) },
+          h("div", { class: "split" }, h("h2", {}, "Who asks"), h("span", { class: `pill ${review.verifier.trusted ? "good" : "warn"}` }, review.verifier.trusted ? "identity checked" : "not verified")),
+          h("p", {}, review.verifier.how), h("p", { class: "mono soft" }, review.verifier.id)),
+        h("section", { class: "card" }, h("h2", {}, "What for"),
+          h("p", { class: "notice", "data-test": "purpose" }, review.purpose),
+          h("p", { class: "hint" }, "The answer is bound to these words; it cannot be used for anything else.")),
+        queries.map((query) => query.card)),
+      h("section", { class: "card sticky" },
+        h("h2", {}, "Your confirmation"),
+        h("p", {}, review.step_up_text),
+        h("p", { class: "small soft" }, "You are asked once. Your fingerprint or face never leaves this device."),
+        can ? undefined : h("div", { class: "notice warn", "data-test": "no-match" }, h("p", {}, "No credential in this wallet fits this request. You can only decline.")),
+        actions(
+          can ? action("Confirm and send", { class: "primary", "data-test": "send" }, async () => {
+            const selection = Object.fromEntries(queries.filter((query) => query.chosen()).map((query) => [query.id, query.chosen()]));
+            const { options } = await api("POST", `/api/requests/${review.session}/prepare`, { selection });
+            const answer = options ? await assert(options) : {};
+            sent(await api("POST", `/api/requests/${review.session}/finish`, answer), review);
+          }) : undefined,
+          action("Decline", { "data-test": "decline" }, async () => {
+            await api("POST", `/api/requests/${review.session}/decline`, {});
+            window.history.replaceState(null, "", "/");
+            show("declined", "Declined", verdict("plain", "Declined", `${review.verifier.name} was told that you said no. Nothing else was sent.`),
+              actions(action("Show my wallet", { class: "primary", "data-test": "home" }, home)));
+          })))));
 }
 
 // One credential query: which credential, and which claims of it leave.
@@ -376,12 +378,12 @@ function queryCard(query) {
   const draw = () => {
     boxes = chosen.claims.map((claim, index) => ({
       claim,
-      box: h("input", { type: "checkbox", id: `claim-${query.id}-${index}`, checked: true, disabled: claim.required, "data-test": "claim-box", "data-path": JSON.stringify(claim.path) }),
+      box: h("input", { type: "checkbox", id: `claim-${query.id}-${index}`, checked: claim.required, disabled: claim.required, "data-test": "claim-box", "data-path": JSON.stringify(claim.path) }),
     }));
     place.replaceChildren(h("fieldset", {}, h("legend", {}, "What would leave your wallet"),
       boxes.map(({ claim, box }) => h("label", { class: "choice" }, box,
         h("span", {}, h("b", {}, claim.label), claim.values.map((value) => h("bdi", {}, value, h("br"))),
-          h("span", { class: "hint" }, claim.required ? "asked for" : "optional: take the tick away to keep it"))))));
+          h("span", { class: "hint" }, claim.required ? "needed for this request" : "optional: leaves only if you tick it"))))));
   };
   if (chosen) draw();
   const several = query.candidates.length > 1 && h("fieldset", {}, h("legend", {}, "Which credential"),
@@ -391,7 +393,7 @@ function queryCard(query) {
       h("span", {}, h("b", {}, candidate.headline), h("span", { class: "hint" }, `${candidate.name}, ${candidate.issuer}, issued ${when(candidate.issued_at)}`)))));
   const leave = !query.required && chosen && h("label", { class: "choice" },
     h("input", { type: "checkbox", checked: true, "data-test": "include-query" }), h("span", {}, h("b", {}, "Send this credential"), h("span", { class: "hint" }, "The request works without it.")));
-  const card = h("section", { class: "card narrow", "data-test": "query", "data-query": query.id },
+  const card = h("section", { class: "card", "data-test": "query", "data-query": query.id },
     h("div", { class: "split" }, h("h2", {}, chosen ? chosen.name : query.name), chosen && !several ? h("span", { class: "soft small" }, chosen.issuer) : undefined),
     chosen ? undefined : h("p", { class: "soft" }, "There is no fitting credential in this wallet."),
     leave, several, place);
@@ -412,7 +414,7 @@ function sent(outcome, review) {
       ? verdict("good", "Sent", `${review.verifier.name} has received exactly what you chose.`)
       : verdict("bad", "The verifier refused", outcome.reason ?? "It gave no reason."),
     h("section", { class: "card narrow" }, h("h2", {}, "What left your wallet"),
-      h("ul", { "data-test": "sent-claims" }, outcome.claims.map((claim) => h("li", {}, claim)))),
+      h("ul", { class: "plain", "data-test": "sent-claims" }, outcome.claims.map((claim) => h("li", {}, claim)))),
     h("div", { class: "row", "data-actions": true },
       outcome.redirect_uri ? h("a", { class: "button primary", href: outcome.redirect_uri, "data-test": "return" }, `Back to ${review.verifier.name}`) : undefined,
       action("Show my wallet", { class: outcome.redirect_uri ? "" : "primary", "data-test": "home" }, home)));

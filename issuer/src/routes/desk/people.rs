@@ -21,7 +21,7 @@ pub(super) struct Person {
     pub(super) id: &'static str,
     pub(super) name: String,
     pub(super) initial: String,
-    pub(super) about: String,
+    pub(super) about: Vec<String>,
 }
 
 /// All bundled patients.
@@ -41,6 +41,12 @@ pub(super) fn name(document: &Value) -> Option<&str> {
     patient.pointer("/name/0/text").or_else(|| patient.pointer("/name/0/family"))?.as_str()
 }
 
+/// The first identifier of a FHIR Patient, as the desk's own reference of what it issues.
+pub(super) fn record_number(document: &Value) -> Option<String> {
+    let number = patient(document)?.pointer("/identifier/0/value")?.as_str()?;
+    (number.len() <= 64).then(|| number.to_owned())
+}
+
 fn patient(document: &Value) -> Option<&Value> {
     let is_patient = |value: &&Value| value.get("resourceType").and_then(Value::as_str) == Some("Patient");
     Some(document).filter(is_patient).or_else(|| {
@@ -57,12 +63,7 @@ fn person(id: &'static str, document: &Value) -> Person {
     if let (Some(given), Some(family)) = (text("/contact/0/name/given/0"), text("/contact/0/name/family")) {
         about.push(format!("guardian {given} {family}"));
     }
-    Person {
-        id,
-        initial: name.chars().next().map(String::from).unwrap_or_default(),
-        name,
-        about: about.join(" · "),
-    }
+    Person { id, initial: name.chars().next().map(String::from).unwrap_or_default(), name, about }
 }
 
 #[cfg(test)]

@@ -1,0 +1,3 @@
+//! The routes of the issuer, one file per route.
+
+pub mod desk;

@@ -1,0 +1,361 @@
+//! The hospital's desk: choose a record, see the claims, offer them; list what was issued, revoke it.
+//!
+//! Pages are rendered here and work without script. Whoever may use them is decided by [`Access`]; every form carries
+//! the session's own value, and requests of foreign origins are refused before any of this runs.
+
+mod people;
+mod views;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use carekey_core::clock::UnixTime;
+use carekey_core::encoding::json;
+use carekey_core::error::Error;
+use carekey_core::issuer::{CreatedOffer, CredentialSummary, Issuer, NewOffer, OfferState, StatusChange};
+use carekey_core::limits::Limits;
+use carekey_service::pages::{Access, Actor, Fields, Session, assets, qr_svg, require_own_origin, utc};
+use carekey_service::problem::Problem;
+use serde::Deserialize;
+use serde_json::Value;
+
+use views::{CredentialView, DeskPage, Frame, OfferPage, PreviewPage, ProblemView, SignInPage, send};
+
+/// Cookie of the desk's sessions; cookies do not know ports, so no other CareKey server may use this name.
+pub const COOKIE: &str = "carekey-desk";
+/// The route that takes the ticket of [`Access::sign_in_link`].
+pub const TICKET_PATH: &str = "/desk/open";
+
+const PAGE: usize = 500;
+const MOST_READ: usize = 10_000;
+const MOST_LISTED: usize = 200;
+const MOST_SHOWN_OFFERS: usize = 100;
+
+struct Desk {
+    issuer: Arc<Issuer>,
+    access: Arc<Access>,
+    /// Links and transaction codes of offers made here, for the page that shows them; in memory only.
+    shown: Mutex<HashMap<String, ShownOffer>>,
+}
+
+#[derive(Clone)]
+struct ShownOffer {
+    link: String,
+    tx_code: Option<String>,
+    expires_at: UnixTime,
+    titles: Vec<&'static str>,
+}
+
+/// The routes of the desk's pages.
+pub fn router(issuer: Arc<Issuer>, access: Arc<Access>) -> Router {
+    let own = access.own_origin();
+    let desk = Arc::new(Desk { issuer, access, shown: Mutex::default() });
+    Router::new()
+        .route("/", get(home))
+        .route(TICKET_PATH, get(open))
+        .route("/desk/sign-in", post(sign_in))
+        .route("/desk/sign-out", post(sign_out))
+        .route("/desk/preview", post(preview))
+        .route("/desk/offers", post(create_offer))
+        .route("/desk/offers/{id}", get(offer))
+        .route("/desk/offers/{id}/state", get(offer_state))
+        .route("/desk/credentials/{id}/status", post(change_status))
+        .with_state(desk)
+        .layer(from_fn_with_state(own, require_own_origin))
+        .merge(assets(Actor::Hospital, include_str!("../../assets/desk.js")))
+}
+
+impl Desk {
+    fn frame(&self, session: Option<&Session>, problem: Option<ProblemView>) -> Frame {
+        Frame {
+            issuer_name: self.issuer.settings().name.clone(),
+            csrf: session.map(|session| session.csrf().to_owned()),
+            problem,
+        }
+    }
+
+    fn sign_in_page(&self, status: StatusCode, problem: Option<ProblemView>) -> Response {
+        send(status, &SignInPage { frame: self.frame(None, problem) })
+    }
+
+    async fn desk_page(
+        &self,
+        session: &Session,
+        status: StatusCode,
+        problem: Option<ProblemView>,
+        pasted: String,
+    ) -> Response {
+        match self.newest_credentials().await {
+            Ok(issued) => send(
+                status,
+                &DeskPage {
+                    frame: self.frame(Some(session), problem),
+                    csrf: session.csrf().to_owned(),
+                    people: people::all(),
+                    pasted,
+                    credentials: issued.into_iter().map(CredentialView::from).collect(),
+                },
+            ),
+            Err(error) => Problem::from(error).into_response(),
+        }
+    }
+
+    /// The newest credentials; the issuer lists them by their random ids.
+    async fn newest_credentials(&self) -> Result<Vec<CredentialSummary>, Error> {
+        let mut all: Vec<CredentialSummary> = Vec::new();
+        loop {
+            let page = self.issuer.credentials(all.last().map(|last| last.id.as_str()), PAGE).await?;
+            let last_page = page.len() < PAGE;
+            all.extend(page);
+            if last_page || all.len() >= MOST_READ {
+                break;
+            }
+        }
+        all.sort_by_key(|credential| std::cmp::Reverse(credential.issued_at));
+        all.truncate(MOST_LISTED);
+        Ok(all)
+    }
+
+    fn form(&self, headers: &HeaderMap, body: &[u8]) -> Result<(Session, Fields), Box<Response>> {
+        let fields = Fields::parse(body).map_err(|problem| Box::new(problem.into_response()))?;
+        match self.access.form(headers, &fields) {
+            Ok(session) => Ok((session, fields)),
+            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
+                Err(Box::new(self.sign_in_page(StatusCode::UNAUTHORIZED, None)))
+            }
+            Err(problem) => Err(Box::new(problem.into_response())),
+        }
+    }
+
+    fn remember(&self, created: &CreatedOffer, titles: Vec<&'static str>) {
+        let now = self.issuer.now();
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.retain(|_, offer| offer.expires_at > now);
+        if shown.len() >= MOST_SHOWN_OFFERS {
+            let oldest = shown.iter().min_by_key(|(_, offer)| offer.expires_at).map(|(id, _)| id.clone());
+            if let Some(id) = oldest {
+                shown.remove(&id);
+            }
+        }
+        let offer = ShownOffer {
+            link: created.link.clone(),
+            tx_code: created.tx_code.as_ref().map(|code| code.expose().clone()),
+            expires_at: created.expires_at,
+            titles,
+        };
+        shown.insert(created.id.clone(), offer);
+    }
+}
+
+fn to_home() -> Response {
+    Redirect::to("/").into_response()
+}
+
+fn with_cookie(cookie: String) -> Response {
+    ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
+}
+
+async fn home(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
+    match desk.access.session(&headers) {
+        Some(session) => desk.desk_page(&session, StatusCode::OK, None, String::new()).await,
+        None => desk.sign_in_page(StatusCode::OK, None),
+    }
+}
+
+#[derive(Deserialize)]
+struct Ticket {
+    ticket: String,
+}
+
+async fn open(State(desk): State<Arc<Desk>>, Query(Ticket { ticket }): Query<Ticket>) -> Response {
+    match desk.access.by_ticket(&ticket) {
+        Some(cookie) => with_cookie(cookie),
+        None => desk
+            .sign_in_page(StatusCode::FORBIDDEN, Some(refused_sign_in("This link is of an earlier start."))),
+    }
+}
+
+async fn sign_in(State(desk): State<Arc<Desk>>, body: Bytes) -> Response {
+    let cookie = Fields::parse(&body).ok().and_then(|fields| desk.access.by_token(fields.one("token")?));
+    match cookie {
+        Some(cookie) => with_cookie(cookie),
+        None => desk
+            .sign_in_page(StatusCode::FORBIDDEN, Some(refused_sign_in("That is not the management token."))),
+    }
+}
+
+fn refused_sign_in(detail: &str) -> ProblemView {
+    ProblemView { code: "sign_in_refused".into(), title: "Not signed in.", detail: detail.to_owned() }
+}
+
+async fn sign_out(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) -> Response {
+    match desk.form(&headers, &body) {
+        Ok((session, _)) => with_cookie(desk.access.close(&session)),
+        Err(response) => *response,
+    }
+}
+
+/// The record a form is about: a bundled patient by id, or pasted FHIR.
+fn record(fields: &Fields) -> Result<Value, Error> {
+    if let Some(id) = fields.one("patient") {
+        let unknown = || Err(Error::malformed("patient_unknown", "there is no such patient on this desk"));
+        return people::document(id).unwrap_or_else(unknown);
+    }
+    json::parse(fields.one("fhir").unwrap_or_default().trim().as_bytes(), &Limits::DEFAULT)
+}
+
+async fn preview(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) -> Response {
+    let (session, fields) = match desk.form(&headers, &body) {
+        Ok(signed_in) => signed_in,
+        Err(response) => return *response,
+    };
+    let pasted = fields.one("fhir").unwrap_or_default().to_owned();
+    let refuse = |error: Error| ProblemView::of("This record cannot be issued.", &error);
+    let document = match record(&fields) {
+        Ok(document) => document,
+        Err(error) => {
+            return desk.desk_page(&session, StatusCode::BAD_REQUEST, Some(refuse(error)), pasted).await;
+        }
+    };
+    let (previews, absent) = views::previews(&document, desk.issuer.now());
+    if previews.is_empty() {
+        // the first kind is the patient's identity: its reason is the one that helps
+        let problem = absent.into_iter().next().map(|kind| ProblemView {
+            code: kind.code.to_owned(),
+            title: "This record cannot be issued.",
+            detail: kind.reason,
+        });
+        return desk.desk_page(&session, StatusCode::BAD_REQUEST, problem, pasted).await;
+    }
+    let page = PreviewPage {
+        frame: desk.frame(Some(&session), None),
+        csrf: session.csrf().to_owned(),
+        name: people::name(&document).unwrap_or("this person").to_owned(),
+        patient: fields.one("patient").map(str::to_owned),
+        fhir: pasted,
+        previews,
+        absent,
+    };
+    send(StatusCode::OK, &page)
+}
+
+async fn create_offer(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) -> Response {
+    let (session, fields) = match desk.form(&headers, &body) {
+        Ok(signed_in) => signed_in,
+        Err(response) => return *response,
+    };
+    let configurations: Vec<String> = fields.all("configuration").map(str::to_owned).collect();
+    let titles = configurations.iter().map(|id| views::title_of(id)).collect();
+    let made = match record(&fields) {
+        Ok(document) => {
+            let offer = NewOffer {
+                reference: people::record_number(&document),
+                configuration_ids: configurations,
+                fhir: document,
+                tx_code: fields.one("tx_code").is_some(),
+                by_reference: fields.one("by_reference").is_some(),
+                expires_in: None,
+            };
+            desk.issuer.create_offer(&offer).await
+        }
+        Err(error) => Err(error),
+    };
+    match made {
+        Ok(created) => {
+            desk.remember(&created, titles);
+            Redirect::to(&format!("/desk/offers/{}", created.id)).into_response()
+        }
+        Err(error) => {
+            let problem = Some(ProblemView::of("The offer was not made.", &error));
+            let pasted = fields.one("fhir").unwrap_or_default().to_owned();
+            desk.desk_page(&session, StatusCode::BAD_REQUEST, problem, pasted).await
+        }
+    }
+}
+
+async fn offer(State(desk): State<Arc<Desk>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    let Some(session) = desk.access.session(&headers) else { return to_home() };
+    let shown = desk.shown.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+    let (Some(shown), Ok(Some(summary))) = (shown, desk.issuer.offer_summary(&id).await) else {
+        let gone = ProblemView {
+            code: "offer_gone".into(),
+            title: "This offer is not shown any more.",
+            detail: "It ended, or the server was restarted. Please make a new one.".into(),
+        };
+        return desk.desk_page(&session, StatusCode::NOT_FOUND, Some(gone), String::new()).await;
+    };
+    let (state, tone, _) = offer_words(summary.state);
+    let page = OfferPage {
+        frame: desk.frame(Some(&session), None),
+        id,
+        qr: qr_svg(&shown.link).ok(),
+        link: shown.link,
+        tx_code: shown.tx_code,
+        expires_at: utc(shown.expires_at),
+        state,
+        tone,
+        titles: shown.titles,
+    };
+    send(StatusCode::OK, &page)
+}
+
+async fn offer_state(State(desk): State<Arc<Desk>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    if desk.access.session(&headers).is_none() {
+        return Problem::new(StatusCode::UNAUTHORIZED, "signed_out", "please sign in again").into_response();
+    }
+    match desk.issuer.offer_summary(&id).await {
+        Ok(Some(summary)) => {
+            let (state, tone, last) = offer_words(summary.state);
+            Json(serde_json::json!({ "state": state, "tone": tone, "final": last })).into_response()
+        }
+        Ok(None) => Problem::not_found("there is no such offer").into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+async fn change_status(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let (session, fields) = match desk.form(&headers, &body) {
+        Ok(signed_in) => signed_in,
+        Err(response) => return *response,
+    };
+    let change = match fields.one("action") {
+        Some("revoke") => StatusChange::Revoke,
+        Some("suspend") => StatusChange::Suspend,
+        Some("reinstate") => StatusChange::Reinstate,
+        _ => return Problem::bad_request("action_unknown", "there is no such action").into_response(),
+    };
+    match desk.issuer.change_status(&id, change).await {
+        Ok(Some(_)) => to_home(),
+        Ok(None) => Problem::not_found("there is no such credential").into_response(),
+        Err(error) => {
+            let problem = Some(ProblemView::of("The status was not changed.", &error));
+            desk.desk_page(&session, StatusCode::CONFLICT, problem, String::new()).await
+        }
+    }
+}
+
+/// The state of an offer in words, its colour, and whether it is the last one.
+const fn offer_words(state: OfferState) -> (&'static str, &'static str, bool) {
+    match state {
+        OfferState::Open => ("waiting for the wallet", "accent pulse", false),
+        OfferState::Redeemed => ("opened by a wallet", "accent pulse", false),
+        OfferState::Issued => ("issued to the patient's wallet", "good", true),
+        OfferState::Locked => ("locked: too many wrong transaction codes", "bad", true),
+        OfferState::Expired => ("expired", "bad", true),
+    }
+}
+
+#[cfg(test)]
+mod tests;
