@@ -14,6 +14,7 @@
 
 mod address;
 mod cache;
+mod did;
 
 use std::path::PathBuf;
 use std::sync::Arc;

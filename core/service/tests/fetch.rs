@@ -16,6 +16,8 @@ use axum::extract::Query;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use carekey_core::clock::SystemClock;
+use carekey_core::did::Did;
+use carekey_core::did::resolver::DidResolver;
 use carekey_core::holder::http::{HttpClient, HttpRequest};
 use carekey_core::random::SystemRandom;
 use carekey_service::fetch::{FetchConfig, Fetcher, Lookup};
@@ -84,6 +86,7 @@ fn site(hits: Arc<AtomicUsize>) -> Router {
                     Redirect::temporary(&query["url"]).into_response()
                 }),
         )
+        .route("/.well-known/did.json", get(|| async { did_document("did:web:good.example") }))
         .route("/loop", get(|| async { Redirect::to("/loop") }))
         .route("/slow", get(|| async { tokio::time::sleep(Duration::from_secs(30)).await }))
         .route("/drip", get(drip))
@@ -100,6 +103,16 @@ fn site(hits: Arc<AtomicUsize>) -> Router {
                 format!("{} {body}", headers["content-type"].to_str().unwrap())
             }),
         )
+}
+
+fn did_document(id: &str) -> Response {
+    let key = "zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv";
+    let method = format!(
+        r##"{{"id":"{id}#key","type":"Multikey","controller":"{id}","publicKeyMultibase":"{key}"}}"##
+    );
+    let document =
+        format!(r##"{{"id":"{id}","verificationMethod":[{method}],"assertionMethod":["{id}#key"]}}"##);
+    ([(header::CONTENT_TYPE, "application/did+json")], document).into_response()
 }
 
 fn futures_stream(chunks: usize) -> impl futures_util::Stream<Item = Result<Vec<u8>, io::Error>> {
@@ -444,6 +457,41 @@ async fn as_client_of_the_holder_engine() {
     let open = Fetcher::with_lookup(open, site.names.clone()).unwrap();
     let away = site.redirect(&format!("http://localhost:{}/auth", elsewhere.port()));
     assert_eq!(open.send(HttpRequest::get(away, "*/*").bearer("secret")).await.unwrap().body, b"false");
+}
+
+#[tokio::test]
+async fn as_did_resolver() {
+    let site = Site::start().await;
+    let port = site.address.port();
+    let fetcher = site.fetcher();
+    let did = |text: String| Did::parse(&text).unwrap();
+    // The document names did:web:good.example, without the port that this test needs.
+    let error = fetcher.resolve(&did(format!("did:web:good.example%3A{port}"))).await.unwrap_err();
+    assert!(error.code().starts_with("did"), "{error}");
+    let error = fetcher.resolve(&did(format!("did:web:private.example%3A{port}"))).await.unwrap_err();
+    assert_eq!(error.code(), "fetch_address");
+    assert!(fetcher.resolve(&did(format!("did:web:localhost%3A{port}"))).await.is_err());
+    let offline = did("did:key:zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv".into());
+    assert_eq!(fetcher.resolve(&offline).await.unwrap().id, offline);
+    let unknown = fetcher.resolve(&did("did:example:1".into())).await.unwrap_err();
+    assert_eq!(unknown.code(), "did_method");
+
+    let (sender, receiver) = tokio::sync::oneshot::channel::<String>();
+    let id = futures_util::future::FutureExt::shared(receiver);
+    let router = Router::new().route(
+        "/hospital/did.json",
+        get(move || {
+            let id = id.clone();
+            async move { did_document(&id.await.unwrap()) }
+        }),
+    );
+    let address = start(router, ServerConfig::default());
+    let local = did(format!("did:web:localhost%3A{}:hospital", address.port()));
+    sender.send(local.to_string()).unwrap();
+    let open = FetchConfig { loopback: true, ..site.config() };
+    let open = Fetcher::with_lookup(open, site.names.clone()).unwrap();
+    assert_eq!(open.resolve(&local).await.unwrap().id, local);
+    assert_eq!(fetcher.resolve(&local).await.unwrap_err().code(), "did_web");
 }
 
 fn site_router() -> Router {
