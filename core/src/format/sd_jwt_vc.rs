@@ -13,6 +13,8 @@ pub mod key_binding;
 pub mod metadata;
 pub mod present;
 mod process;
+#[cfg(test)]
+mod vectors;
 pub mod verify;
 
 /// `typ` of an issuer-signed JWT.

@@ -36,7 +36,7 @@ pub struct Timing {
 pub struct UnverifiedSdJwtVc {
     /// Issuer-signed JWT and disclosures, up to and with the last `~`: what `sd_hash` covers.
     sd_jwt: String,
-    jwt: UnverifiedJwt,
+    pub(super) jwt: UnverifiedJwt,
     algorithm: DigestAlgorithm,
     disclosures: Vec<Disclosure>,
     claims: Map<String, Value>,

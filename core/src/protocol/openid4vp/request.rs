@@ -126,7 +126,10 @@ impl AuthorizationRequest {
             Some("direct_post") => ResponseMode::DirectPost,
             Some("direct_post.jwt") => ResponseMode::DirectPostJwt,
             _ => {
-                return Err(Error::unsupported("response_mode", "the response mode is not direct_post(.jwt)"));
+                return Err(Error::unsupported(
+                    "response_mode",
+                    "the response mode is not direct_post(.jwt)",
+                ));
             }
         };
         if claims.contains_key("redirect_uri") {
