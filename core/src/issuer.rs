@@ -30,6 +30,7 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::attestation::metadata::VerifiedMetadata;
 use crate::clock::{Clock, UnixTime};
 use serde_json::{Map, Value};
 
@@ -92,6 +93,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// Key of nonces and transaction codes; the same for all instances that share the store.
     pub secret: Secret<[u8; 32]>,
+    /// FIDO metadata, verified, for grading attestations; without it `packed` attestations grade as `uv`.
+    pub authenticators: Option<VerifiedMetadata>,
 }
 
 /// An issuer. All methods take `&self`; any number may run at the same time.
@@ -102,6 +105,7 @@ pub struct Issuer {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     secret: Secret<[u8; 32]>,
+    authenticators: Option<VerifiedMetadata>,
     published: status::Published,
     limits: Limits,
 }
@@ -118,7 +122,7 @@ impl Issuer {
     /// # Errors
     /// `issuer_settings` and the codes of [`Settings::check`].
     pub fn new(parts: Parts) -> Result<Self> {
-        let Parts { settings, key, store, clock, random, secret } = parts;
+        let Parts { settings, key, store, clock, random, secret, authenticators } = parts;
         settings.check()?;
         if key.iss.is_empty() {
             return Err(Error::misuse("issuer_settings", "iss is empty"));
@@ -130,6 +134,7 @@ impl Issuer {
             clock,
             random,
             secret,
+            authenticators,
             published: status::Published::default(),
             limits: Limits::DEFAULT,
         })
