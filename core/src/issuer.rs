@@ -28,7 +28,7 @@ pub mod token;
 mod tests;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::attestation::metadata::VerifiedMetadata;
 use crate::clock::{Clock, UnixTime};
@@ -61,16 +61,14 @@ pub struct IssuerKey {
     pub iss: String,
 }
 
-impl IssuerKey {
-    /// The same key for another kind of token: members of a JOSE header.
-    fn header_members(&self) -> Map<String, Value> {
-        let mut members = Map::new();
-        match &self.header {
-            IssuerKeyHeader::X5c(chain) => members.insert("x5c".into(), chain.clone().into()),
-            IssuerKeyHeader::Kid(kid) => members.insert("kid".into(), kid.clone().into()),
-        };
-        members
-    }
+/// The same key reference for another kind of token: members of a JOSE header.
+fn header_members(header: IssuerKeyHeader) -> Map<String, Value> {
+    let mut members = Map::new();
+    match header {
+        IssuerKeyHeader::X5c(chain) => members.insert("x5c".into(), chain.into()),
+        IssuerKeyHeader::Kid(kid) => members.insert("kid".into(), kid.into()),
+    };
+    members
 }
 
 impl fmt::Debug for IssuerKey {
@@ -101,6 +99,7 @@ pub struct Parts {
 pub struct Issuer {
     settings: Settings,
     key: IssuerKey,
+    header: RwLock<IssuerKeyHeader>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -129,6 +128,7 @@ impl Issuer {
         }
         Ok(Self {
             settings,
+            header: RwLock::new(key.header.clone()),
             key,
             store,
             clock,
@@ -148,6 +148,18 @@ impl Issuer {
     /// The signing key.
     pub fn key(&self) -> &IssuerKey {
         &self.key
+    }
+
+    /// Signs under a renewed certificate of the same key from now on; only where the key is named by a chain.
+    pub fn replace_certificates(&self, chain: Vec<String>) {
+        let mut header = self.header.write().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*header, IssuerKeyHeader::X5c(_)) {
+            *header = IssuerKeyHeader::X5c(chain);
+        }
+    }
+
+    fn key_header(&self) -> IssuerKeyHeader {
+        self.header.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The current time of this issuer's clock.
