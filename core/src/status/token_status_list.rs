@@ -294,7 +294,7 @@ impl UnverifiedStatusListToken {
     /// Verifies the token for the credential whose status reference names `expected_uri` ("Validation Rules" steps 3
     /// to 5), at the time `now` with `skew` seconds of clock difference, and unpacks the list.
     ///
-    /// Errors: of the signature; [`Error::Untrusted`] `status_list_subject`; [`Error::NotCurrent`]
+    /// [`Error::Untrusted`] `status_list_signature_invalid`, `alg_mismatch`, `status_list_subject`; [`Error::NotCurrent`]
     /// `status_list_expired`, `status_list_issued_in_future`; of [`StatusList::from_lst`].
     pub fn verify(
         &self,
@@ -304,7 +304,12 @@ impl UnverifiedStatusListToken {
         skew: i64,
         limits: &Limits,
     ) -> Result<VerifiedStatusList> {
-        self.jwt.check(key)?;
+        self.jwt.check(key).map_err(|error| match error {
+            Error::Untrusted { code: "signature_invalid", detail } => {
+                Error::Untrusted { code: "status_list_signature_invalid", detail }
+            }
+            other => other,
+        })?;
         if self.uri != expected_uri {
             return Err(Error::untrusted(
                 "status_list_subject",

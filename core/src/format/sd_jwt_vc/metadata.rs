@@ -309,21 +309,16 @@ pub fn integrity(document: &[u8]) -> String {
 /// [`Error::Untrusted`] `integrity` when none fits; [`Error::Unsupported`] `integrity_algorithm` when no algorithm is
 /// known.
 pub fn check_integrity(expected: &str, document: &[u8]) -> Result<()> {
-    let expressions = |prefix: &str| -> Vec<String> {
+    for (prefix, digest) in [
+        ("sha512-", sha512(document).as_slice()),
+        ("sha384-", sha384(document).as_slice()),
+        ("sha256-", sha256(document).as_slice()),
+    ] {
         let values = expected.split_ascii_whitespace().filter_map(|word| word.strip_prefix(prefix));
-        values.map(|value| value.split_once('?').map_or(value, |(value, _)| value).to_owned()).collect()
-    };
-    let digests: [(&str, fn(&[u8]) -> Vec<u8>); 3] = [
-        ("sha512-", |document| sha512(document).to_vec()),
-        ("sha384-", |document| sha384(document).to_vec()),
-        ("sha256-", |document| sha256(document).to_vec()),
-    ];
-    for (prefix, digest) in digests {
-        let values = expressions(prefix);
-        if !values.is_empty() {
-            let digest = digest(document);
-            let fits = values.iter().any(|value| base64::decode(value).is_ok_and(|value| value == digest));
-            return match fits {
+        let mut values =
+            values.map(|value| value.split_once('?').map_or(value, |(value, _)| value)).peekable();
+        if values.peek().is_some() {
+            return match values.any(|value| base64::decode(value).is_ok_and(|value| value == digest)) {
                 true => Ok(()),
                 false => {
                     Err(Error::untrusted("integrity", "the document is not the one that its reference names"))

@@ -61,7 +61,7 @@ impl UnverifiedSdJwtVc {
             return Err(Error::malformed("sd_jwt_vc_typ", "typ is not dc+sd-jwt"));
         }
         let claims = read.jwt.claims();
-        if !claims.get("vct").and_then(Value::as_str).is_some_and(|vct| !vct.is_empty()) {
+        if claims.get("vct").and_then(Value::as_str).is_none_or(str::is_empty) {
             return Err(bad_claims("vct is missing or not text"));
         }
         if claims.get("iss").is_some_and(|iss| !iss.is_string()) {
