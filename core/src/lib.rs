@@ -28,6 +28,7 @@ pub mod secret;
 pub mod status;
 pub mod store;
 pub mod trust;
+pub mod vault;
 pub mod verifier;
 pub mod webauthn;
 pub mod x509;
