@@ -1,1 +1,62 @@
 //! The CareKey verifier: OpenID4VP 1.0 and the portal page.
+//!
+//! [`App`] is the service without HTTP: requests are made, answers judged, outcomes kept for a short time. [`router`]
+//! puts it on the web. Edges translate; every rule about credentials is in [`carekey_core::verifier`].
+
+pub mod app;
+pub mod config;
+pub mod openapi;
+pub mod routes;
+pub mod templates;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{MethodRouter, get, post};
+use carekey_service::{auth, health, limit};
+
+pub use app::{App, CreateRequest, CreatedRequest, Outcome, RequestState, RequestView};
+pub use config::Config;
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// The bearer of the management token.
+    Management,
+    /// Everybody, as often as the rate limit allows.
+    Public,
+}
+
+/// One path of the service: the methods it answers, who may call it, and its handlers.
+pub type Route = (&'static str, &'static [&'static str], Access, MethodRouter<Arc<App>>);
+
+/// The whole table, but for `/healthz`, `/readyz`, `/metrics` ([`health::routes`]) and the portal's pages.
+#[rustfmt::skip]
+pub fn routes() -> Vec<Route> {
+    use Access::{Management, Public};
+    vec![
+        ("/api/requests",              &["POST"],        Management, post(routes::create_request::create)),
+        ("/api/requests/{id}",         &["GET"],         Management, get(routes::outcome::outcome)),
+        ("/api/requests/{id}/events",  &["GET"],         Management, get(routes::events::events)),
+        ("/api/response-codes",        &["POST"],        Management, post(routes::response_code::redeem)),
+        ("/oid4vp/requests/{id}",      &["GET", "POST"], Public,
+            get(routes::request_object::by_get).post(routes::request_object::by_post)),
+        ("/oid4vp/responses/{id}",     &["POST"],        Public,     post(routes::response::receive)),
+        ("/.well-known/did.json",      &["GET"],         Public,     get(routes::did_document::did_document)),
+        ("/openapi.json",              &["GET"],         Public,     get(openapi::document)),
+    ]
+}
+
+/// The service, ready for [`carekey_service::serve::run`].
+pub fn router(app: Arc<App>) -> Router {
+    let (mut management, mut public) = (Router::new(), Router::new());
+    for (path, _, access, handlers) in routes() {
+        match access {
+            Access::Management => management = management.route(path, handlers),
+            Access::Public => public = public.route(path, handlers),
+        }
+    }
+    auth::require(management.with_state(Arc::clone(&app)), app.token().clone())
+        .merge(limit::apply(public.with_state(Arc::clone(&app)), app.limiter().clone()))
+        .merge(health::routes(app.store(), app.clock(), Arc::clone(app.metrics())))
+}

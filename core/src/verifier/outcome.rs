@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::attestation::level::{AssuranceLevel, KeyProtection, Modality};
 use crate::binding::claim::ClientKind;
 use crate::clock::UnixTime;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::trust::TrustedBy;
 
 /// One check and how it went, for people.
@@ -79,7 +79,7 @@ impl fmt::Debug for VerifiedCredential {
 }
 
 /// The fresh user verification.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepUpOutcome {
     /// The credential query whose presentation carries it.
     pub query_id: String,
@@ -102,8 +102,54 @@ pub struct StepUpOutcome {
     pub amr: Vec<String>,
 }
 
+/// The same fields as [`VerifiedPresentation`], for the verifier's own record of it.
+#[derive(Deserialize)]
+struct Recorded {
+    credentials: Vec<RecordedCredential>,
+    level: AssuranceLevel,
+    step_up: Option<StepUpOutcome>,
+    checks: Vec<Check>,
+}
+
+#[derive(Deserialize)]
+struct RecordedCredential {
+    query_id: String,
+    vct: String,
+    issuer: String,
+    trusted_by: TrustedBy,
+    issued_at: Option<UnixTime>,
+    expires_at: Option<UnixTime>,
+    status_checked: bool,
+    claims: Map<String, Value>,
+}
+
+impl VerifiedPresentation {
+    /// Reads back what this verifier itself wrote (by `Serialize`) into its own sealed store; never for anything that
+    /// came from outside. Error: `outcome_record`.
+    pub fn from_own_record(record: &[u8]) -> Result<Self> {
+        let recorded: Recorded = serde_json::from_slice(record)
+            .map_err(|_| Error::unavailable("outcome_record", "the record of an outcome is unreadable"))?;
+        let credential = |one: RecordedCredential| VerifiedCredential {
+            query_id: one.query_id,
+            vct: one.vct,
+            issuer: one.issuer,
+            trusted_by: one.trusted_by,
+            issued_at: one.issued_at,
+            expires_at: one.expires_at,
+            status_checked: one.status_checked,
+            claims: one.claims,
+        };
+        Ok(Self {
+            credentials: recorded.credentials.into_iter().map(credential).collect(),
+            level: recorded.level,
+            step_up: recorded.step_up,
+            checks: recorded.checks,
+        })
+    }
+}
+
 /// Why a response was refused, with the checks up to and including the failed one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// The code.
     pub code: RefusalCode,

@@ -1,0 +1,195 @@
+//! The service without HTTP: making requests, judging answers, keeping outcomes for a short time.
+
+mod create;
+mod events;
+mod gather;
+mod identity;
+mod outcome;
+mod record;
+mod respond;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carekey_core::clock::{Clock, UnixTime};
+use carekey_core::did::DidResolver;
+use carekey_core::holder::HttpClient;
+use carekey_core::random::Random;
+use carekey_core::store::{Sealed, Store};
+use carekey_core::trust::IssuerTrust;
+use carekey_core::verifier::Policy;
+use carekey_service::auth::BearerToken;
+use carekey_service::fetch::Fetcher;
+use carekey_service::limit::RateLimiter;
+use carekey_service::metrics::Metrics;
+use carekey_service::keys;
+use url::Url;
+
+use crate::config::{self, Config};
+
+pub use create::{CreateRequest, CreatedRequest, RequestUriMethodName};
+pub use events::StateEvent;
+pub use outcome::{Outcome, RequestView};
+pub use record::RequestState;
+pub use respond::{Accepted, ResponseRefused};
+
+/// Records deleted in one step of the clean-up.
+const PURGE: usize = 1000;
+
+/// The verifier.
+pub struct App {
+    config: Config,
+    public_url: Url,
+    identity: identity::Identity,
+    trust: IssuerTrust,
+    policy: Policy,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    gatherer: gather::Gatherer,
+    events: events::Hub,
+    metrics: Arc<Metrics>,
+    limiter: RateLimiter,
+    token: BearerToken,
+}
+
+impl App {
+    /// Opens the service that people reach at `public_url`: makes keys and management token in `config.data_dir` where
+    /// they are missing, reads the trust anchors, and seals everything that goes into `store`.
+    ///
+    /// # Errors
+    /// Name the file or setting that cannot be used.
+    pub fn open(
+        config: Config,
+        public_url: Url,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> std::io::Result<Arc<Self>> {
+        let fetcher = Arc::new(Fetcher::new(config.fetch.clone())?);
+        let dids = Arc::clone(&fetcher);
+        Self::open_with(config, public_url, store, clock, random, fetcher, dids)
+    }
+
+    /// The same with another HTTP client and DID resolver, which then answer for every bound on what is fetched.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(
+        config: Config,
+        public_url: Url,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        http: Arc<dyn HttpClient>,
+        dids: Arc<dyn DidResolver>,
+    ) -> std::io::Result<Arc<Self>> {
+        let (folder, source) = (&config.data_dir, &*random);
+        let keys = keys::load_or_create(&folder.join("keys"), &public_url, source, &*clock)?;
+        let token = BearerToken::load_or_create(&folder.join("management-token"), source)?;
+        let sealing = keys::load_or_create_secret(&folder.join("keys").join("store.key"), source)?;
+        let store = Sealed::new(store, &sealing, Arc::clone(&random)).map_err(std::io::Error::other)?;
+        // The generator's first use in a process is slow: not in the first request.
+        let _: [u8; 32] = source.array();
+        Ok(Arc::new(Self {
+            trust: config::trust(&config.trust, std::path::Path::new(""))?,
+            policy: config.policy.policy(),
+            identity: identity::Identity::new(keys, &public_url).map_err(std::io::Error::other)?,
+            gatherer: gather::Gatherer::new(http, dids),
+            events: events::Hub::default(),
+            metrics: Metrics::new(),
+            limiter: RateLimiter::new(config.limit),
+            store: Arc::new(store),
+            public_url,
+            config,
+            clock,
+            random,
+            token,
+        }))
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where people reach the service.
+    pub fn public_url(&self) -> &Url {
+        &self.public_url
+    }
+
+    /// The trust anchor of this verifier's own certificates, DER; `None` when the operator brought the certificate.
+    pub fn anchor(&self) -> Option<Vec<u8>> {
+        self.identity.anchor()
+    }
+
+    /// The management token.
+    pub fn token(&self) -> &BearerToken {
+        &self.token
+    }
+
+    /// The rate limiter of the public endpoints.
+    pub fn limiter(&self) -> &RateLimiter {
+        &self.limiter
+    }
+
+    /// The metrics.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The sealed store.
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// The source of randomness.
+    pub fn random(&self) -> Arc<dyn Random> {
+        Arc::clone(&self.random)
+    }
+
+    fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
+    /// Deletes everything whose time has come, presented data first of all; returns how many records.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub async fn purge(&self) -> carekey_core::Result<usize> {
+        let now = self.now();
+        let mut all = 0_usize;
+        loop {
+            let purged = self.store.purge_expired(now, PURGE).await?;
+            all = all.saturating_add(purged);
+            if purged < PURGE {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Purges every half minute and renews the certificate in time, until it is dropped: run it beside the server.
+    pub async fn maintain(&self) {
+        let mut ticks = tokio::time::interval(Duration::from_secs(30));
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.purge().await {
+                tracing::error!(code = error.code(), "expired records could not be deleted");
+            }
+            if let Err(error) = self.identity.renew(&*self.random, &*self.clock) {
+                tracing::error!(%error, "the certificate could not be renewed");
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("public_url", &self.public_url.as_str()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,171 @@
+//! Making a request.
+
+use carekey_core::attestation::level::AssuranceLevel;
+use carekey_core::clock::UnixTime;
+use carekey_core::protocol::openid4vp::client_id::ClientIdPrefix;
+use carekey_core::protocol::openid4vp::dcql::DcqlQuery;
+use carekey_core::protocol::openid4vp::link::{RequestLink, RequestUriMethod};
+use carekey_core::protocol::openid4vp::request::ResponseMode;
+use carekey_core::store::{Expect, put_json};
+use carekey_core::verifier::{NewRequest, PresentationRequest, StepUpCarrier, StepUpDemand};
+use carekey_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+
+use super::record::{REQUESTS, RequestRecord, RequestState, hash};
+use super::App;
+use crate::templates;
+
+/// Shortest and longest life of a request, in seconds.
+const LIFETIME: std::ops::RangeInclusive<i64> = 1..=86_400;
+const MAX_AGE: u32 = 120;
+
+/// The body of `POST /api/requests`: exactly one of `template` and `dcql_query`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRequest {
+    /// A named query: `patient_identity` or `insurance_coverage`.
+    pub template: Option<String>,
+    /// A DCQL query (OpenID4VP 1.0 section 6).
+    pub dcql_query: Option<Value>,
+    /// What for, in words for the person, 1 to 300 characters.
+    pub purpose: String,
+    /// BCP 47 language of the purpose.
+    pub locale: Option<String>,
+    /// The lowest level of a step-up; absent or `none`: no step-up.
+    #[serde(default)]
+    pub min_level: AssuranceLevel,
+    /// Longest life of the approval in seconds, 120 if absent.
+    pub max_age: Option<u32>,
+    /// How the step-up is asked for.
+    #[serde(default)]
+    pub step_up: StepUpCarrier,
+    /// How the answer travels.
+    pub response_mode: Option<ResponseMode>,
+    /// How this verifier names itself.
+    pub client_id_prefix: Option<ClientIdPrefix>,
+    /// How wallets fetch the request object.
+    #[serde(default)]
+    pub request_uri_method: RequestUriMethodName,
+    /// Transaction data of other types, as objects.
+    #[serde(default)]
+    pub transaction_data: Vec<Value>,
+    /// Where the wallet sends the person afterwards; a one-time `response_code` is added, and the outcome is withheld
+    /// until it came back.
+    pub redirect_uri: Option<Url>,
+    /// Seconds until the request expires.
+    pub expires_in: Option<i64>,
+}
+
+/// `request_uri_method` of the link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestUriMethodName {
+    /// GET
+    #[default]
+    Get,
+    /// POST, so that the wallet can send its nonce.
+    Post,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct CreatedRequest {
+    /// The name of the request in the management API.
+    pub id: String,
+    /// The full link for the wallet, for a QR code or a button.
+    pub request_uri: String,
+    /// When the request expires.
+    pub expires_at: UnixTime,
+}
+
+impl App {
+    /// Makes a request. `session`, where given, is the browser session that alone may read its outcome on the pages.
+    ///
+    /// # Errors
+    /// Those of [`PresentationRequest::new`], [`DcqlQuery::parse`] and [`templates::query`]; `request_query` unless
+    /// exactly one of template and query is given; `request_lifetime`; `redirect_uri`.
+    pub async fn create_request(&self, new: CreateRequest, session: Option<&str>) -> Result<CreatedRequest> {
+        let now = self.now();
+        let step_up = (new.min_level != AssuranceLevel::None).then(|| StepUpDemand {
+            min_level: new.min_level,
+            max_age: new.max_age.unwrap_or(MAX_AGE),
+            carrier: new.step_up,
+        });
+        let query = match (&new.template, &new.dcql_query) {
+            (Some(name), None) => templates::query(name, &self.config.types, step_up.is_some())?,
+            (None, Some(query)) => DcqlQuery::parse(query)?,
+            _ => {
+                let detail = "exactly one of `template` and `dcql_query` must be given";
+                return Err(Error::malformed("request_query", detail));
+            }
+        };
+        let lifetime = new.expires_in.unwrap_or(self.config.request_seconds);
+        if !LIFETIME.contains(&lifetime) {
+            return Err(Error::malformed("request_lifetime", "a request lives 1 to 86400 seconds"));
+        }
+        if new.redirect_uri.as_ref().is_some_and(|uri| !matches!(uri.scheme(), "https" | "http")) {
+            return Err(Error::malformed("redirect_uri", "`redirect_uri` is not a web address"));
+        }
+        let id = self.random.token(16);
+        let response_uri = self.address(&["oid4vp", "responses", &id])?;
+        let prefix = new.client_id_prefix.unwrap_or(self.config.client_id_prefix);
+        let request = PresentationRequest::new(
+            id.clone(),
+            NewRequest {
+                query,
+                purpose: new.purpose,
+                locale: new.locale,
+                step_up,
+                transaction_data: new.transaction_data,
+                response_mode: new.response_mode.unwrap_or(self.config.response_mode),
+                lifetime,
+            },
+            self.identity.client_id(prefix, &response_uri)?,
+            response_uri,
+            now,
+            &*self.random,
+        )?;
+        let link = match prefix.is_signed() {
+            true => RequestLink::ByReference {
+                client_id: request.client_id.clone(),
+                request_uri: self.address(&["oid4vp", "requests", &id])?,
+                method: match new.request_uri_method {
+                    RequestUriMethodName::Get => RequestUriMethod::Get,
+                    RequestUriMethodName::Post => RequestUriMethod::Post,
+                },
+            },
+            false => RequestLink::ByValue(Box::new(request.authorization_request(None)?)),
+        };
+        let link = link.to_link(&self.config.wallet_request_link);
+        let expires_at = request.expires_at;
+        let record = RequestRecord {
+            request,
+            state: RequestState::Pending,
+            session: session.map(hash),
+            released: new.redirect_uri.is_none(),
+            redirect_uri: new.redirect_uri,
+            finished_at: None,
+            refusal: None,
+            wallet_error: None,
+            link: link.clone(),
+        };
+        let keep_until = Some(expires_at.plus(self.config.state_seconds));
+        put_json(&*self.store, REQUESTS, &id, Expect::Absent, &record, keep_until).await?;
+        self.metrics.count("request", "created");
+        Ok(CreatedRequest { id, request_uri: link, expires_at })
+    }
+
+    /// The address of a path of this service.
+    fn address(&self, path: &[&str]) -> Result<Url> {
+        let mut url = self.public_url.clone();
+        match url.path_segments_mut() {
+            Ok(mut segments) => {
+                segments.pop_if_empty().extend(path);
+            }
+            Err(()) => return Err(Error::misuse("public_url", "the public URL is not a web address")),
+        }
+        Ok(url)
+    }
+}

@@ -1,0 +1,250 @@
+//! The gather step: issuer keys and status lists for a presentation, fetched only where a trust rule allows it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use carekey_core::clock::UnixTime;
+use carekey_core::credential::issuer_key::IssuerKeyReference;
+use carekey_core::did::DidResolver;
+use carekey_core::encoding::sha256;
+use carekey_core::format::sd_jwt_vc::jwt_vc_issuer::{self, IssuerKeys, JwtVcIssuerMetadata};
+use carekey_core::format::sd_jwt_vc::verify::UnverifiedSdJwtVc;
+use carekey_core::holder::{HttpClient, HttpRequest};
+use carekey_core::jose::jwk::JwkSet;
+use carekey_core::limits::Limits;
+use carekey_core::status::token_status_list::{MEDIA_TYPE, UnverifiedStatusListToken, VerifiedStatusList};
+use carekey_core::trust::{IssuerTrust, TrustedIssuer};
+use carekey_core::verifier::{SourceEvidence, StatusEvidence, UnverifiedPresentation};
+use carekey_core::{Error, Result};
+use url::Url;
+
+/// Entries of each cache; when it is full it is emptied.
+const ENTRIES: usize = 1024;
+/// Seconds that issuer metadata is reused.
+const KEY_SECONDS: i64 = 300;
+/// Seconds that clocks may differ, for status lists.
+const SKEW: i64 = 60;
+
+pub(super) struct Gatherer {
+    http: Arc<dyn HttpClient>,
+    dids: Arc<dyn DidResolver>,
+    certificates: Cache<[u8; 32], Arc<TrustedIssuer>>,
+    key_sets: Cache<String, (UnixTime, Arc<JwkSet>)>,
+    status: Cache<String, Arc<tokio::sync::Mutex<Option<FetchedList>>>>,
+}
+
+/// A status list and when this copy was fetched.
+#[derive(Clone)]
+struct FetchedList {
+    list: Arc<VerifiedStatusList>,
+    fetched_at: UnixTime,
+}
+
+/// A bounded map.
+struct Cache<K, V>(Mutex<HashMap<K, V>>);
+
+impl<K: std::hash::Hash + Eq, V: Clone> Cache<K, V> {
+    fn new() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+
+    fn find(&self, key: &K) -> Option<V> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    fn insert(&self, key: K, value: V) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() >= ENTRIES {
+            entries.clear();
+        }
+        entries.insert(key, value);
+    }
+}
+
+impl Gatherer {
+    pub(super) fn new(http: Arc<dyn HttpClient>, dids: Arc<dyn DidResolver>) -> Self {
+        Self {
+            http,
+            dids,
+            certificates: Cache::new(),
+            key_sets: Cache::new(),
+            status: Cache::new(),
+        }
+    }
+
+    /// What the judge needs about the source of each presentation; what cannot be had becomes a fault in its place.
+    pub(super) async fn gather(
+        &self,
+        presentation: &UnverifiedPresentation,
+        trust: &IssuerTrust,
+        now: UnixTime,
+        status_max_age: u64,
+    ) -> Vec<SourceEvidence> {
+        let mut sources = Vec::new();
+        for (_, credential) in presentation.iter() {
+            let issuer = self.issuer(credential, trust, now).await;
+            let status = match &issuer {
+                Ok(issuer) => self.status(credential, issuer, trust, now, status_max_age).await,
+                // Without a trusted issuer nothing is fetched.
+                Err(error) => StatusEvidence::Unavailable(error.clone()),
+            };
+            sources.push(SourceEvidence { issuer, status });
+        }
+        sources
+    }
+
+    async fn issuer(
+        &self,
+        credential: &UnverifiedSdJwtVc,
+        trust: &IssuerTrust,
+        now: UnixTime,
+    ) -> Result<Arc<TrustedIssuer>> {
+        self.key(credential.vct(), &credential.issuer_key_reference()?, trust, now).await
+    }
+
+    async fn key(
+        &self,
+        vct: &str,
+        reference: &IssuerKeyReference,
+        trust: &IssuerTrust,
+        now: UnixTime,
+    ) -> Result<Arc<TrustedIssuer>> {
+        match reference {
+            IssuerKeyReference::X5c { chain, iss } => {
+                let name = cache_name(vct, iss.as_deref(), chain);
+                if let Some(known) = self.certificates.find(&name) {
+                    return Ok(known);
+                }
+                let issuer = Arc::new(trust.by_certificate(vct, iss.as_deref(), chain, now)?);
+                self.certificates.insert(name, Arc::clone(&issuer));
+                Ok(issuer)
+            }
+            IssuerKeyReference::Did(url) => {
+                trust.check_did(vct, url.did())?;
+                let document = self.dids.resolve(url.did()).await?;
+                // Whether `iss` is this DID was checked when the reference was read.
+                trust.by_did(vct, None, url, &document).map(Arc::new)
+            }
+            IssuerKeyReference::WellKnown { iss, kid } => {
+                trust.check_https_issuer(vct, iss)?;
+                let keys = self.key_set(iss, now).await?;
+                trust.by_metadata(vct, iss, kid.as_deref(), &keys).map(Arc::new)
+            }
+        }
+    }
+
+    async fn key_set(&self, iss: &str, now: UnixTime) -> Result<Arc<JwkSet>> {
+        let recent = |(at, keys): (UnixTime, _)| (now.since(at) < KEY_SECONDS).then_some(keys);
+        if let Some(keys) = self.key_sets.find(&iss.to_owned()).and_then(recent) {
+            return Ok(keys);
+        }
+        let keys = Arc::new(self.fetch_key_set(iss).await?);
+        self.key_sets.insert(iss.to_owned(), (now, Arc::clone(&keys)));
+        Ok(keys)
+    }
+
+    async fn status(
+        &self,
+        credential: &UnverifiedSdJwtVc,
+        issuer: &TrustedIssuer,
+        trust: &IssuerTrust,
+        now: UnixTime,
+        max_age: u64,
+    ) -> StatusEvidence {
+        let uri = match credential.status_reference() {
+            Ok(None) => return StatusEvidence::NotNamed,
+            Ok(Some(reference)) => reference.uri,
+            Err(error) => return StatusEvidence::Unavailable(error),
+        };
+        let url = match issuer.status_list_url(&uri) {
+            Ok(url) => url,
+            Err(error) => return StatusEvidence::Unavailable(error),
+        };
+        let slot = self.status.find(&uri).unwrap_or_else(|| {
+            let slot = Arc::default();
+            self.status.insert(uri.clone(), Arc::clone(&slot));
+            slot
+        });
+        // Many presentations at once cause one request.
+        let mut slot = slot.lock().await;
+        let fresh = |known: &FetchedList| known.list.check_fresh(known.fetched_at, max_age, now).is_ok();
+        if slot.as_ref().is_none_or(|known| !fresh(known)) {
+            match self.fetch_status(url, &uri, issuer, trust, now).await {
+                Ok(list) => *slot = Some(FetchedList { list: Arc::new(list), fetched_at: now }),
+                Err(error) => {
+                    tracing::warn!(code = error.code(), "a status list could not be had");
+                    return StatusEvidence::Unavailable(error);
+                }
+            }
+        }
+        match slot.clone() {
+            Some(FetchedList { list, fetched_at }) => StatusEvidence::List { list, fetched_at },
+            None => StatusEvidence::NotNamed,
+        }
+    }
+
+    /// A status list, signed by a key of the same issuer.
+    async fn fetch_status(
+        &self,
+        url: Url,
+        uri: &str,
+        issuer: &TrustedIssuer,
+        trust: &IssuerTrust,
+        now: UnixTime,
+    ) -> Result<VerifiedStatusList> {
+        let bytes = self.fetch(url, MEDIA_TYPE).await?;
+        let token = std::str::from_utf8(&bytes).map_err(|_| unavailable("the status list is not text"))?;
+        let token = UnverifiedStatusListToken::parse(token, &Limits::DEFAULT)?;
+        let verify = |issuer: &TrustedIssuer| {
+            token.verify(issuer.issuer_key().key(), uri, now, SKEW, &Limits::DEFAULT)
+        };
+        // Most issuers sign credentials and lists with one key; others name theirs, and trust is asked again.
+        match verify(issuer) {
+            Ok(list) => Ok(list),
+            Err(error) if matches!(error.code(), "signature_invalid" | "alg_mismatch") => {
+                let named = token.issuer().or(Some(issuer.iss()));
+                let reference = IssuerKeyReference::of(token.header(), named)?;
+                let other = self.key(issuer.vct(), &reference, trust, now).await?;
+                match other.iss() == issuer.iss() {
+                    true => verify(&other),
+                    false => Err(Error::untrusted("status_list_issuer", "another issuer signed the status list")),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn fetch_key_set(&self, iss: &str) -> Result<JwkSet> {
+        let bytes = self.fetch(jwt_vc_issuer::document_url(iss)?, "application/json").await?;
+        match JwtVcIssuerMetadata::parse(&bytes, iss, &Limits::DEFAULT)?.keys() {
+            IssuerKeys::Inline(keys) => Ok(keys.clone()),
+            IssuerKeys::Uri(url) => {
+                let bytes = self.fetch(url.clone(), "application/json").await?;
+                jwt_vc_issuer::parse_jwk_set(&bytes, &Limits::DEFAULT)
+            }
+        }
+    }
+
+    async fn fetch(&self, url: Url, accept: &str) -> Result<Vec<u8>> {
+        let response = self.http.send(HttpRequest::get(url, accept)).await?;
+        match response.is_success() {
+            true => Ok(response.body),
+            false => Err(unavailable("the server did not answer with the document")),
+        }
+    }
+}
+
+fn unavailable(detail: &'static str) -> Error {
+    Error::unavailable("fetch_failed", detail)
+}
+
+fn cache_name(vct: &str, iss: Option<&str>, chain: &[String]) -> [u8; 32] {
+    // Lengths keep the parts apart.
+    let parts = [vct, iss.unwrap_or_default()].into_iter().chain(chain.iter().map(String::as_str));
+    let mut input = vec![u8::from(iss.is_some())];
+    for part in parts {
+        input.extend_from_slice(&part.len().to_be_bytes());
+        input.extend_from_slice(part.as_bytes());
+    }
+    sha256(&input)
+}

@@ -1,0 +1,179 @@
+//! The verifier's configuration: a TOML file and `CAREKEY_VERIFIER__…` variables.
+
+use std::path::{Path, PathBuf};
+
+use carekey_core::attestation::level::KeyProtection;
+use carekey_core::did::Did;
+use carekey_core::limits::Limits;
+use carekey_core::protocol::openid4vp::client_id::ClientIdPrefix;
+use carekey_core::protocol::openid4vp::request::ResponseMode;
+use carekey_core::trust::{IssuerRule, IssuerTrust};
+use carekey_core::verifier::Policy;
+use carekey_core::x509::TrustAnchor;
+use carekey_service::fetch::FetchConfig;
+use carekey_service::limit::LimitConfig;
+use carekey_service::log::LogConfig;
+use carekey_service::serve::ServerConfig;
+use serde::Deserialize;
+
+/// Everything that an operator sets.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Address, TLS, limits of the server.
+    pub server: ServerConfig,
+    /// The log.
+    pub log: LogConfig,
+    /// How often one client may ask the public endpoints.
+    pub limit: LimitConfig,
+    /// Bounds of outgoing requests.
+    pub fetch: FetchConfig,
+    /// Keys, management token and the embedded store.
+    pub data_dir: PathBuf,
+    /// The verifier's name on its pages.
+    pub name: String,
+    /// What request links begin with: a scheme, or the address of a wallet page.
+    pub wallet_request_link: String,
+    /// How this verifier names and authenticates itself, unless a request says otherwise.
+    pub client_id_prefix: ClientIdPrefix,
+    /// How answers travel, unless a request says otherwise.
+    pub response_mode: ResponseMode,
+    /// Seconds that a request waits for its answer.
+    pub request_seconds: i64,
+    /// Seconds after which presented data is deleted.
+    pub retention_seconds: i64,
+    /// Seconds after its end that the state of a request (without presented data) can be read.
+    pub state_seconds: i64,
+    /// Seconds that a response code can be redeemed.
+    pub response_code_seconds: i64,
+    /// What is accepted.
+    pub policy: PolicyConfig,
+    /// Credential types of the named templates.
+    pub types: TypesConfig,
+    /// Which issuers count, for which credential types. Nobody else.
+    pub trust: Vec<TrustRule>,
+}
+
+/// What a verifier accepts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct PolicyConfig {
+    /// Seconds that clocks may differ.
+    pub clock_skew_seconds: u32,
+    /// Seconds that the holder's proof may be old.
+    pub key_binding_seconds: u32,
+    /// Seconds that a copy of a status list may be old.
+    pub status_seconds: u64,
+    /// Whether a credential counts although its status list cannot be had.
+    pub accept_unknown_status: bool,
+    /// Whether every credential must name a status list.
+    pub require_status: bool,
+    /// The lowest protection of the second key in a step-up.
+    pub min_key_protection: KeyProtection,
+    /// Seconds that the issuer's grading of the second key may be old; absent: as old as the credential.
+    pub evaluation_seconds: Option<u32>,
+}
+
+/// Credential types (`vct`) of the named templates.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct TypesConfig {
+    /// Types of the template `patient_identity`.
+    pub patient_identity: Vec<String>,
+    /// Types of the template `insurance_coverage`.
+    pub insurance_coverage: Vec<String>,
+}
+
+/// One rule about issuers.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct TrustRule {
+    /// Credential types; empty: all.
+    pub vcts: Vec<String>,
+    /// PEM files with trust anchors of issuer certificates.
+    pub anchors: Vec<PathBuf>,
+    /// DIDs of issuers.
+    pub dids: Vec<String>,
+    /// https issuers whose `/.well-known/jwt-vc-issuer` is fetched.
+    pub issuers: Vec<String>,
+    /// Hosts, beside the issuer's own, that status lists are fetched from.
+    pub status_hosts: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            server: ServerConfig::default(),
+            log: LogConfig::default(),
+            limit: LimitConfig::default(),
+            fetch: FetchConfig::default(),
+            data_dir: PathBuf::from("data/verifier"),
+            name: "CareKey portal".to_owned(),
+            wallet_request_link: "openid4vp://".to_owned(),
+            client_id_prefix: ClientIdPrefix::X509Hash,
+            response_mode: ResponseMode::DirectPostJwt,
+            request_seconds: 300,
+            retention_seconds: 600,
+            state_seconds: 86_400,
+            response_code_seconds: 300,
+            policy: PolicyConfig::default(),
+            types: TypesConfig::default(),
+            trust: Vec::new(),
+        }
+    }
+}
+
+impl Default for PolicyConfig {
+    fn default() -> Self {
+        let policy = Policy::default();
+        Self {
+            clock_skew_seconds: policy.clock_skew,
+            key_binding_seconds: policy.key_binding_max_age,
+            status_seconds: policy.status_max_age,
+            accept_unknown_status: policy.accept_unknown_status,
+            require_status: policy.require_status,
+            min_key_protection: policy.min_key_protection,
+            evaluation_seconds: policy.max_evaluation_age,
+        }
+    }
+}
+
+impl PolicyConfig {
+    /// The policy of core.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            clock_skew: self.clock_skew_seconds,
+            key_binding_max_age: self.key_binding_seconds,
+            status_max_age: self.status_seconds,
+            accept_unknown_status: self.accept_unknown_status,
+            require_status: self.require_status,
+            min_key_protection: self.min_key_protection,
+            max_evaluation_age: self.evaluation_seconds,
+            limits: Limits::DEFAULT,
+        }
+    }
+}
+
+/// The trust rules, with the anchors read from their files (relative to `folder`). The error names file or DID.
+pub fn trust(rules: &[TrustRule], folder: &Path) -> std::io::Result<IssuerTrust> {
+    let rules = rules.iter().map(|rule| read_rule(rule, folder)).collect::<std::io::Result<_>>()?;
+    Ok(IssuerTrust::new(rules))
+}
+
+fn read_rule(rule: &TrustRule, folder: &Path) -> std::io::Result<IssuerRule> {
+    let mut anchors = Vec::new();
+    for path in &rule.anchors {
+        let path = folder.join(path);
+        let named = |reason: String| std::io::Error::other(format!("{}: {reason}", path.display()));
+        let pem = std::fs::read(&path).map_err(|error| named(error.to_string()))?;
+        anchors.extend(TrustAnchor::from_pem(&pem).map_err(|error| named(error.detail().to_owned()))?);
+    }
+    let did = |did: &String| Did::parse(did).map_err(|_| std::io::Error::other(format!("not a DID: {did}")));
+    Ok(IssuerRule {
+        vcts: rule.vcts.clone(),
+        anchors,
+        dids: rule.dids.iter().map(did).collect::<std::io::Result<_>>()?,
+        https_issuers: rule.issuers.clone(),
+        status_hosts: rule.status_hosts.clone(),
+    })
+}

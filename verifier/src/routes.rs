@@ -1,0 +1,9 @@
+//! One file per route: extract, call the service, map the result.
+
+pub mod create_request;
+pub mod did_document;
+pub mod events;
+pub mod outcome;
+pub mod request_object;
+pub mod response;
+pub mod response_code;
