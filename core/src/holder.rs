@@ -5,6 +5,7 @@
 //! takes the authenticator's answer and completes. State between the phases is a serialisable value.
 
 pub mod http;
+pub mod issuance;
 pub mod presentation;
 
 use std::fmt;

@@ -1,0 +1,56 @@
+//! Collecting credentials (OpenID4VCI 1.0, pre-authorized code flow), in two phases around one WebAuthn ceremony.
+//!
+//! ```text
+//!  review(link)                 who offers what, in plain data; nothing was accepted yet
+//!  prepare(review, tx_code)     access token, holder keys, options of the one WebAuthn registration
+//!  finish(prepared, response)   key proofs, credentials, each verified before it is handed out
+//!  notify(finished, event)      what became of them, once the wallet has stored them
+//! ```
+//!
+//! However many credentials an offer has, the person is asked once: the first credential request carries the
+//! registration of the WebAuthn key (AK), further ones name it by `ak_jkt`, each signed by a holder key (HK) of its own.
+
+mod exchange;
+mod finish;
+mod prepare;
+mod review;
+mod verify;
+
+use std::fmt;
+
+use crate::clock::Clock;
+use crate::did::resolver::DidResolver;
+use crate::holder::{HolderKeys, HttpClient, WalletIdentity};
+use crate::random::Random;
+use crate::trust::issuers::IssuerTrust;
+
+pub use finish::{FinishedIssuance, finish, notify};
+pub use prepare::{PreparedIssuance, prepare};
+pub use review::{OfferReview, OfferedCredential, review};
+
+/// What the engine needs from its surroundings.
+#[derive(Clone, Copy)]
+pub struct IssuanceContext<'a> {
+    /// The way to the issuer; it decides which addresses and schemes may be reached.
+    pub http: &'a dyn HttpClient,
+    /// For issuers with a DID.
+    pub dids: &'a dyn DidResolver,
+    /// The holder keys.
+    pub keys: &'a dyn HolderKeys,
+    /// Which issuers the wallet knows; others are collected from too, and marked as unknown.
+    pub trust: &'a IssuerTrust,
+    /// Who this wallet is.
+    pub wallet: &'a WalletIdentity,
+    /// The person's language, a BCP 47 tag.
+    pub locale: &'a str,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// Identifiers.
+    pub random: &'a dyn Random,
+}
+
+impl fmt::Debug for IssuanceContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuanceContext").field("wallet", &self.wallet.client_id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,122 @@
+//! What a wallet checks before it keeps a credential: signed by the issuer's key, bound to this wallet's keys, of the
+//! type that was offered.
+
+use super::{IssuanceContext, exchange};
+use crate::binding::claim::{WEBAUTHN_BINDING, WebauthnBinding};
+use crate::credential::issuer_key::{IssuerKey, IssuerKeyReference};
+use crate::error::{Error, Result};
+use crate::format::sd_jwt_vc::jwt_vc_issuer::{IssuerKeys, JwtVcIssuerMetadata, parse_jwk_set};
+use crate::format::sd_jwt_vc::verify::{Timing, UnverifiedSdJwtVc, VerifiedSdJwtVc};
+use crate::jose::jwk::{Jwk, JwkSet};
+use crate::limits::Limits;
+use crate::protocol::openid4vci::metadata::{issuer_url, well_known_url};
+use crate::x509::UnverifiedChain;
+
+/// Seconds that the issuer's clock may be ahead.
+const SKEW: i64 = 60;
+
+/// What was asked for.
+pub(super) struct Expected<'a> {
+    pub(super) credential_issuer: &'a str,
+    pub(super) vct: &'a str,
+    pub(super) hk: &'a Jwk,
+    /// Thumbprint of the AK that was sent or named.
+    pub(super) ak_jkt: Option<&'a str>,
+}
+
+/// A received credential that holds.
+pub(super) struct Received {
+    pub(super) credential: VerifiedSdJwtVc,
+    pub(super) issuer_trusted: bool,
+    /// Whether the issuer bound the AK.
+    pub(super) ak_bound: bool,
+}
+
+/// Verifies a received credential.
+///
+/// # Errors
+/// The codes of [`UnverifiedSdJwtVc::parse`] and `verify_issued`; `issued_vct`: another type than offered;
+/// `issued_cnf`: not bound to the wallet's holder key; `issued_binding`: bound to a WebAuthn key that is not the wallet's;
+/// `issued_issuer`: a key of an issuer other than the one that was asked.
+pub(super) async fn verify(
+    compact: &str,
+    expected: &Expected<'_>,
+    context: &IssuanceContext<'_>,
+) -> Result<Received> {
+    let unverified = UnverifiedSdJwtVc::parse(compact, &Limits::DEFAULT)?;
+    if unverified.vct() != expected.vct {
+        return Err(Error::untrusted("issued_vct", "the credential is of another type than offered"));
+    }
+    let (key, issuer_trusted) = issuer_key(&unverified, expected, context).await?;
+    let timing = Timing { now: context.clock.now(), skew: SKEW };
+    let credential = unverified.verify_issued(&key, timing)?;
+    let bound = credential.holder_key().map(|key| Jwk::from_key(key).thumbprint());
+    if bound != Some(expected.hk.thumbprint()) {
+        return Err(Error::untrusted("issued_cnf", "the credential is not bound to this wallet's key"));
+    }
+    let ak_bound = match (credential.claims().get(WEBAUTHN_BINDING), expected.ak_jkt) {
+        (None, _) => false,
+        (Some(claim), Some(jkt)) if WebauthnBinding::from_claim(claim)?.jwk.thumbprint() == jkt => true,
+        (Some(_), _) => {
+            return Err(Error::untrusted(
+                "issued_binding",
+                "the credential is bound to another WebAuthn key",
+            ));
+        }
+    };
+    Ok(Received { credential, issuer_trusted, ak_bound })
+}
+
+/// The key, and whether a trust rule of the wallet vouches for it. Without such a rule the signature is still checked
+/// with the key that the credential names: what is stored is at least whole, and marked as from an unknown issuer.
+async fn issuer_key(
+    credential: &UnverifiedSdJwtVc,
+    expected: &Expected<'_>,
+    context: &IssuanceContext<'_>,
+) -> Result<(IssuerKey, bool)> {
+    let (vct, trust) = (credential.vct(), context.trust);
+    match credential.issuer_key_reference()? {
+        IssuerKeyReference::X5c { chain, iss } => {
+            match trust.by_certificate(vct, iss.as_deref(), &chain, context.clock.now()) {
+                Ok(trusted) => Ok((trusted.issuer_key().clone(), true)),
+                Err(error) if matches!(error.code(), "issuer_untrusted" | "x509_untrusted") => {
+                    let leaf = UnverifiedChain::parse(&chain, &Limits::DEFAULT)?.leaf_public_key()?;
+                    let iss = iss.ok_or_else(|| wrong_issuer("an unknown certificate and no iss"))?;
+                    Ok((IssuerKey::pinned(leaf, &iss), false))
+                }
+                Err(error) => Err(error),
+            }
+        }
+        IssuerKeyReference::Did(url) => {
+            let document = context.dids.resolve(url.did()).await?;
+            let key = IssuerKey::from_did_document(&document, &url, credential.iss())?;
+            Ok((key, trust.check_did(vct, url.did()).is_ok()))
+        }
+        IssuerKeyReference::WellKnown { iss, kid } => {
+            // Only the issuer that was asked is asked for its keys: the credential cannot send the wallet elsewhere.
+            if iss != expected.credential_issuer {
+                return Err(wrong_issuer("iss is another issuer than the one that was asked"));
+            }
+            let keys = published_keys(&iss, context).await?;
+            Ok((
+                IssuerKey::from_jwk_set(&keys, kid.as_deref(), &iss)?,
+                trust.check_https_issuer(vct, &iss).is_ok(),
+            ))
+        }
+    }
+}
+
+async fn published_keys(iss: &str, context: &IssuanceContext<'_>) -> Result<JwkSet> {
+    let document = exchange::fetch_json(well_known_url(iss, "jwt-vc-issuer")?, context).await?;
+    match JwtVcIssuerMetadata::parse(&document, iss, &Limits::DEFAULT)?.keys() {
+        IssuerKeys::Inline(set) => Ok(set.clone()),
+        IssuerKeys::Uri(url) if url.origin() == issuer_url(iss)?.origin() => {
+            parse_jwk_set(&exchange::fetch_json(url.clone(), context).await?, &Limits::DEFAULT)
+        }
+        IssuerKeys::Uri(_) => Err(wrong_issuer("the issuer's keys are on another host")),
+    }
+}
+
+fn wrong_issuer(detail: &'static str) -> Error {
+    Error::untrusted("issued_issuer", detail)
+}
