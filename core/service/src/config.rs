@@ -68,7 +68,9 @@ pub fn load_from<T: DeserializeOwned>(
     let mut unknown = Vec::new();
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(Value::Table(table), &mut track);
-    let outcome: Result<T, _> = serde_ignored::deserialize(tracked, |key| unknown.push(key.to_string()));
+    // serde_ignored shows an `Option` on the way as `?`.
+    let mut note = |key: serde_ignored::Path<'_>| unknown.push(key.to_string().replace(".?", ""));
+    let outcome: Result<T, _> = serde_ignored::deserialize(tracked, &mut note);
     if let Some(key) = unknown.first() {
         return Err(ConfigError {
             source: place(key),
