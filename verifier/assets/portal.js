@@ -27,7 +27,14 @@ if (request) {
 
   const source = new EventSource(request.dataset.events);
   const later = () => { show().catch(() => undefined); };
-  source.addEventListener("message", later);
-  source.addEventListener("state", later);
+  source.addEventListener("state", (event) => {
+    later();
+    const { attempt } = JSON.parse(event.data);
+    const warning = document.getElementById("attempt");
+    if (attempt && warning) {
+      warning.textContent = `An answer was refused (${attempt.replaceAll("_", " ")}); the request still waits for the right one.`;
+      warning.hidden = false;
+    }
+  });
   source.addEventListener("open", later);
 }

@@ -20,12 +20,14 @@ use carekey_core::trust::IssuerTrust;
 use carekey_core::verifier::Policy;
 use carekey_service::auth::BearerToken;
 use carekey_service::fetch::Fetcher;
+use carekey_service::keys;
 use carekey_service::limit::RateLimiter;
 use carekey_service::metrics::Metrics;
-use carekey_service::keys;
+use carekey_service::pages::Access;
 use url::Url;
 
 use crate::config::{self, Config};
+use crate::routes::portal;
 
 pub use create::{CreateRequest, CreatedRequest, RequestUriMethodName};
 pub use events::StateEvent;
@@ -51,6 +53,7 @@ pub struct App {
     metrics: Arc<Metrics>,
     limiter: RateLimiter,
     token: BearerToken,
+    pages: Arc<Access>,
 }
 
 impl App {
@@ -89,6 +92,14 @@ impl App {
         let token = BearerToken::load_or_create(&folder.join("management-token"), source)?;
         let sealing = keys::load_or_create_secret(&folder.join("keys").join("store.key"), source)?;
         let store = Sealed::new(store, &sealing, Arc::clone(&random)).map_err(std::io::Error::other)?;
+        let pages = Access::new(
+            portal::COOKIE,
+            &public_url,
+            portal::TICKET_PATH,
+            token.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&random),
+        );
         // The generator's first use in a process is slow: not in the first request.
         let _: [u8; 32] = source.array();
         Ok(Arc::new(Self {
@@ -105,6 +116,7 @@ impl App {
             clock,
             random,
             token,
+            pages: Arc::new(pages),
         }))
     }
 
@@ -126,6 +138,11 @@ impl App {
     /// The management token.
     pub fn token(&self) -> &BearerToken {
         &self.token
+    }
+
+    /// Who may use the portal's pages.
+    pub fn pages(&self) -> &Arc<Access> {
+        &self.pages
     }
 
     /// The rate limiter of the public endpoints.

@@ -59,4 +59,5 @@ pub fn router(app: Arc<App>) -> Router {
     auth::require(management.with_state(Arc::clone(&app)), app.token().clone())
         .merge(limit::apply(public.with_state(Arc::clone(&app)), app.limiter().clone()))
         .merge(health::routes(app.store(), app.clock(), Arc::clone(app.metrics())))
+        .merge(routes::portal::router(Arc::clone(&app), Arc::clone(app.pages())))
 }

@@ -4,6 +4,7 @@ pub mod create_request;
 pub mod did_document;
 pub mod events;
 pub mod outcome;
+pub mod portal;
 pub mod request_object;
 pub mod response;
 pub mod response_code;

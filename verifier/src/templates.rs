@@ -18,8 +18,11 @@ const PATIENT: Template = Template {
     mandatory: &["given_name", "family_name", "birthdate"],
     optional: &["identifiers"],
 };
-const COVERAGE: Template =
-    Template { id: "coverage", mandatory: &["member_id", "payer"], optional: &["period_start", "period_end"] };
+const COVERAGE: Template = Template {
+    id: "coverage",
+    mandatory: &["member_id", "payer"],
+    optional: &["period_start", "period_end"],
+};
 
 /// The query of a template; with `step_up` it also asks for the claim `webauthn_binding`.
 ///

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::record::{REQUESTS, RequestRecord, RequestState, hash};
 use super::App;
+use super::record::{REQUESTS, RequestRecord, RequestState, hash};
 use crate::templates;
 
 /// Shortest and longest life of a request, in seconds.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use carekey_core::verifier::RefusalCode;
 use carekey_core::Result;
+use carekey_core::verifier::RefusalCode;
 use futures_util::stream::{self, Stream};
 use serde::Serialize;
 use tokio::sync::broadcast;

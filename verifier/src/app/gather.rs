@@ -63,13 +63,7 @@ impl<K: std::hash::Hash + Eq, V: Clone> Cache<K, V> {
 
 impl Gatherer {
     pub(super) fn new(http: Arc<dyn HttpClient>, dids: Arc<dyn DidResolver>) -> Self {
-        Self {
-            http,
-            dids,
-            certificates: Cache::new(),
-            key_sets: Cache::new(),
-            status: Cache::new(),
-        }
+        Self { http, dids, certificates: Cache::new(), key_sets: Cache::new(), status: Cache::new() }
     }
 
     /// What the judge needs about the source of each presentation; what cannot be had becomes a fault in its place.
@@ -207,7 +201,9 @@ impl Gatherer {
                 let other = self.key(issuer.vct(), &reference, trust, now).await?;
                 match other.iss() == issuer.iss() {
                     true => verify(&other),
-                    false => Err(Error::untrusted("status_list_issuer", "another issuer signed the status list")),
+                    false => {
+                        Err(Error::untrusted("status_list_issuer", "another issuer signed the status list"))
+                    }
                 }
             }
             Err(error) => Err(error),

@@ -45,7 +45,9 @@ impl Identity {
             ClientIdPrefix::X509SanDns => self.host.clone(),
             ClientIdPrefix::X509Hash => {
                 let chain = self.keys.chain();
-                let leaf = chain.first().ok_or_else(|| Error::misuse("no_certificate", "there is no certificate"))?;
+                let leaf = chain
+                    .first()
+                    .ok_or_else(|| Error::misuse("no_certificate", "there is no certificate"))?;
                 base64url::encode(&sha256(leaf))
             }
             ClientIdPrefix::DecentralizedIdentifier => self.did.as_str().to_owned(),
@@ -55,7 +57,9 @@ impl Identity {
 
     pub(super) fn sign(&self, request: &AuthorizationRequest) -> Result<String> {
         let key_name = match request.client_id.prefix() {
-            ClientIdPrefix::DecentralizedIdentifier => RequestKeyName::Kid(self.did.with_fragment(KEY)?.to_string()),
+            ClientIdPrefix::DecentralizedIdentifier => {
+                RequestKeyName::Kid(self.did.with_fragment(KEY)?.to_string())
+            }
             _ => RequestKeyName::X5c(self.keys.chain().iter().map(|der| base64::encode(der)).collect()),
         };
         signed_request::sign(request, &key_name, &*self.signer)

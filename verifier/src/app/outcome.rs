@@ -9,8 +9,10 @@ use carekey_core::verifier::{Refusal, VerifiedPresentation};
 use carekey_core::{Error, Result};
 use serde::Serialize;
 
-use super::record::{CODES, CodeRecord, OUTCOMES, OutcomeRecord, REQUESTS, RequestRecord, RequestState, hash};
 use super::App;
+use super::record::{
+    CODES, CodeRecord, OUTCOMES, OutcomeRecord, REQUESTS, RequestRecord, RequestState, hash,
+};
 
 /// A request as its maker sees it.
 #[derive(Debug, Clone, Serialize)]
@@ -102,7 +104,9 @@ impl App {
         match kept.value {
             OutcomeRecord::Refused(refusal) => Ok(Outcome::Refused { refusal }),
             OutcomeRecord::Verified(presentation) => Ok(Outcome::Verified {
-                presentation: Box::new(VerifiedPresentation::from_own_record(presentation.to_string().as_bytes())?),
+                presentation: Box::new(VerifiedPresentation::from_own_record(
+                    presentation.to_string().as_bytes(),
+                )?),
                 kept_until: kept.expires_at,
             }),
         }
@@ -118,14 +122,20 @@ impl App {
         let now = self.now();
         let taken: Option<CodeRecord> = take_json(&*self.store, CODES, hash(code), now).await?;
         let id = taken.ok_or_else(unknown)?.request_id;
-        let released = carekey_core::store::update_json(&*self.store, REQUESTS, &id, now, |record: &mut RequestRecord| {
-            if !record.in_session(session) {
-                let detail = "the request was made in another browser session";
-                return Err(Error::refused("session_mismatch", detail));
-            }
-            record.released = true;
-            Ok(())
-        });
+        let released = carekey_core::store::update_json(
+            &*self.store,
+            REQUESTS,
+            &id,
+            now,
+            |record: &mut RequestRecord| {
+                if !record.in_session(session) {
+                    let detail = "the request was made in another browser session";
+                    return Err(Error::refused("session_mismatch", detail));
+                }
+                record.released = true;
+                Ok(())
+            },
+        );
         released.await?.ok_or_else(unknown)?;
         self.outcome(&id, session).await?.ok_or_else(unknown)
     }

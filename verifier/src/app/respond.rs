@@ -5,12 +5,14 @@ use carekey_core::jose::jwe;
 use carekey_core::limits::Limits;
 use carekey_core::protocol::openid4vp::response::{FormResponse, UnverifiedResponse};
 use carekey_core::store::{CommitError, Expect, Stored, Write};
-use carekey_core::verifier::{Evidence, Refusal, RefusalCode, UnverifiedPresentation, VerifiedPresentation, verify};
+use carekey_core::verifier::{
+    Evidence, Refusal, RefusalCode, UnverifiedPresentation, VerifiedPresentation, verify,
+};
 use carekey_core::{Error, Result};
 use url::Url;
 
-use super::record::{CODES, CodeRecord, NewOutcome, OUTCOMES, REQUESTS, RequestRecord, RequestState, hash};
 use super::App;
+use super::record::{CODES, CodeRecord, NewOutcome, OUTCOMES, REQUESTS, RequestRecord, RequestState, hash};
 
 /// The answer was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +54,8 @@ impl App {
             UnverifiedResponse::Error { error, .. } => Ending::Declined(error.as_str()),
             UnverifiedResponse::VpToken { vp_token, .. } => {
                 let request = &stored.value.request;
-                let presentation = UnverifiedPresentation::parse(&vp_token, &request.query, &self.policy.limits)?;
+                let presentation =
+                    UnverifiedPresentation::parse(&vp_token, &request.query, &self.policy.limits)?;
                 let now = self.now();
                 let sources =
                     self.gatherer.gather(&presentation, &self.trust, now, self.policy.status_max_age).await;
@@ -98,7 +101,8 @@ impl App {
         record.state = state;
         let code = record.redirect_uri.clone().map(|uri| (uri, self.random.token(32)));
         loop {
-            let writes = self.writes(id, &stored, outcome.as_ref(), code.as_ref().map(|(_, code)| code), now)?;
+            let writes =
+                self.writes(id, &stored, outcome.as_ref(), code.as_ref().map(|(_, code)| code), now)?;
             match self.store.commit(writes).await {
                 Ok(()) => break,
                 Err(CommitError::Conflict { .. }) => {
@@ -148,7 +152,8 @@ fn read(record: &RequestRecord, form: &[u8]) -> Result<UnverifiedResponse> {
     let request = &record.request;
     let response = match (FormResponse::parse(form, &Limits::DEFAULT)?, &request.encryption_key) {
         (FormResponse::Encrypted(token), Some(key)) => {
-            let (_, payload) = jwe::decrypt(&token, &key.decryption_key()?, &Limits::DEFAULT).map_err(encryption)?;
+            let (_, payload) =
+                jwe::decrypt(&token, &key.decryption_key()?, &Limits::DEFAULT).map_err(encryption)?;
             UnverifiedResponse::from_decrypted(&payload, &Limits::DEFAULT)?
         }
         (FormResponse::Encrypted(_), None) => {

@@ -14,7 +14,10 @@ use crate::app::{App, CreateRequest};
 ///
 /// # Errors
 /// 400 with the code of what is wrong with the body.
-pub async fn create(State(app): State<Arc<App>>, Json(new): Json<CreateRequest>) -> Result<Response, Problem> {
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Json(new): Json<CreateRequest>,
+) -> Result<Response, Problem> {
     let created = app.create_request(new, None).await?;
     Ok((StatusCode::CREATED, axum::Json(created)).into_response())
 }

@@ -22,13 +22,15 @@ pub async fn receive(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(Problem::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
     let accepted = app.receive(&id, &body).await.map_err(refused)?;
-    let redirect_uri = accepted.redirect_uri.map(|uri| ("redirect_uri".to_owned(), Value::from(uri.to_string())));
+    let redirect_uri =
+        accepted.redirect_uri.map(|uri| ("redirect_uri".to_owned(), Value::from(uri.to_string())));
     let answer: Map<String, Value> = redirect_uri.into_iter().collect();
     Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(answer)).into_response())
 }

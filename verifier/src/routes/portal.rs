@@ -1,0 +1,287 @@
+//! The portal: "prove who you are" as a code to scan, and the outcome as soon as it is there.
+//!
+//! Pages are rendered here; the script only fetches the outcome again when the server says that the state changed. A
+//! request is shown to the browser session that made it and to nobody else (OpenID4VP 1.0 section 14.2).
+
+mod views;
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use carekey_core::attestation::level::AssuranceLevel;
+use carekey_core::error::Error;
+use carekey_core::protocol::openid4vp::request::ResponseMode;
+use carekey_service::pages::{
+    Access, Actor, Fields, Session, assets, fragment, qr_svg, require_own_origin, utc,
+};
+use carekey_service::problem::Problem;
+use serde::Deserialize;
+
+use super::events::sse;
+use crate::app::{App, CreateRequest, Outcome, RequestState, RequestView};
+use views::{Frame, OutcomeView, PortalPage, ProblemView, RequestPage, SignInPage, send};
+
+/// Cookie of the portal's sessions; cookies do not know ports, so no other CareKey server may use this name.
+pub const COOKIE: &str = "carekey-portal";
+/// The route that takes the ticket of [`Access::sign_in_link`].
+pub const TICKET_PATH: &str = "/portal/open";
+
+const PURPOSE: &str = "Release the discharge letter of 20 November 2026 to the patient portal";
+const TEMPLATE: &str = "patient_identity";
+
+struct Portal {
+    app: Arc<App>,
+    access: Arc<Access>,
+}
+
+/// The routes of the portal's pages.
+pub fn router(app: Arc<App>, access: Arc<Access>) -> Router {
+    let own = access.own_origin();
+    Router::new()
+        .route("/", get(home))
+        .route(TICKET_PATH, get(open))
+        .route("/portal/sign-in", post(sign_in))
+        .route("/portal/sign-out", post(sign_out))
+        .route("/portal/requests", post(create_request))
+        .route("/portal/requests/{id}", get(request))
+        .route("/portal/requests/{id}/outcome", get(outcome))
+        .route("/portal/requests/{id}/events", get(events))
+        .with_state(Arc::new(Portal { app, access }))
+        .layer(from_fn_with_state(own, require_own_origin))
+        .merge(assets(Actor::Portal, include_str!("../../assets/portal.js")))
+}
+
+impl Portal {
+    fn frame(&self, session: Option<&Session>, problem: Option<ProblemView>) -> Frame {
+        Frame {
+            verifier_name: self.app.config().name.clone(),
+            csrf: session.map(|session| session.csrf().to_owned()),
+            problem,
+        }
+    }
+
+    fn sign_in_page(&self, status: StatusCode, problem: Option<ProblemView>) -> Response {
+        send(status, &SignInPage { frame: self.frame(None, problem) })
+    }
+
+    fn portal_page(&self, session: &Session, status: StatusCode, problem: Option<ProblemView>) -> Response {
+        let page = PortalPage {
+            frame: self.frame(Some(session), problem),
+            csrf: session.csrf().to_owned(),
+            purpose: PURPOSE.to_owned(),
+            levels: views::levels(AssuranceLevel::Uv),
+        };
+        send(status, &page)
+    }
+
+    fn form(&self, headers: &HeaderMap, body: &[u8]) -> Result<(Session, Fields), Box<Response>> {
+        let fields = Fields::parse(body).map_err(|problem| Box::new(problem.into_response()))?;
+        match self.access.form(headers, &fields) {
+            Ok(session) => Ok((session, fields)),
+            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
+                Err(Box::new(self.sign_in_page(StatusCode::UNAUTHORIZED, None)))
+            }
+            Err(problem) => Err(Box::new(problem.into_response())),
+        }
+    }
+
+    /// The request `id` if this browser session made it.
+    async fn view(&self, id: &str, headers: &HeaderMap) -> Result<RequestView, Problem> {
+        let signed_out = || Problem::new(StatusCode::UNAUTHORIZED, "signed_out", "please sign in again");
+        let session = self.access.session(headers).ok_or_else(signed_out)?;
+        let found = self.app.outcome(id, Some(session.id())).await?;
+        found.ok_or_else(|| Problem::not_found("there is no such request in this session"))
+    }
+}
+
+fn with_cookie(cookie: String) -> Response {
+    ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
+}
+
+async fn home(State(portal): State<Arc<Portal>>, headers: HeaderMap) -> Response {
+    match portal.access.session(&headers) {
+        Some(session) => portal.portal_page(&session, StatusCode::OK, None),
+        None => portal.sign_in_page(StatusCode::OK, None),
+    }
+}
+
+#[derive(Deserialize)]
+struct Ticket {
+    ticket: String,
+}
+
+async fn open(State(portal): State<Arc<Portal>>, Query(Ticket { ticket }): Query<Ticket>) -> Response {
+    match portal.access.by_ticket(&ticket) {
+        Some(cookie) => with_cookie(cookie),
+        None => refused_sign_in(&portal, "This link is of an earlier start."),
+    }
+}
+
+async fn sign_in(State(portal): State<Arc<Portal>>, body: Bytes) -> Response {
+    let cookie = Fields::parse(&body).ok().and_then(|fields| portal.access.by_token(fields.one("token")?));
+    match cookie {
+        Some(cookie) => with_cookie(cookie),
+        None => refused_sign_in(&portal, "That is not the management token."),
+    }
+}
+
+fn refused_sign_in(portal: &Portal, detail: &str) -> Response {
+    let problem =
+        ProblemView { code: "sign_in_refused".into(), title: "Not signed in.", detail: detail.to_owned() };
+    portal.sign_in_page(StatusCode::FORBIDDEN, Some(problem))
+}
+
+async fn sign_out(State(portal): State<Arc<Portal>>, headers: HeaderMap, body: Bytes) -> Response {
+    match portal.form(&headers, &body) {
+        Ok((session, _)) => with_cookie(portal.access.close(&session)),
+        Err(response) => *response,
+    }
+}
+
+/// What the form asks for.
+fn asked(fields: &Fields) -> Result<CreateRequest, Error> {
+    let level = fields.one("min_level").unwrap_or_default();
+    let known = AssuranceLevel::ALL.into_iter().find(|known| known.as_str() == level);
+    let min_level = known.ok_or_else(|| Error::malformed("level_unknown", "there is no such level"))?;
+    let response_mode = match fields.one("response_mode") {
+        None | Some("direct_post.jwt") => ResponseMode::DirectPostJwt,
+        Some("direct_post") => ResponseMode::DirectPost,
+        Some(_) => return Err(Error::malformed("response_mode_unknown", "there is no such response mode")),
+    };
+    Ok(CreateRequest {
+        template: Some(TEMPLATE.to_owned()),
+        purpose: fields.one("purpose").unwrap_or_default().trim().to_owned(),
+        locale: Some("en".to_owned()),
+        min_level,
+        response_mode: Some(response_mode),
+        ..CreateRequest::default()
+    })
+}
+
+async fn create_request(State(portal): State<Arc<Portal>>, headers: HeaderMap, body: Bytes) -> Response {
+    let (session, fields) = match portal.form(&headers, &body) {
+        Ok(signed_in) => signed_in,
+        Err(response) => return *response,
+    };
+    let made = match asked(&fields) {
+        Ok(asked) => portal.app.create_request(asked, Some(session.id())).await,
+        Err(error) => Err(error),
+    };
+    match made {
+        Ok(created) => Redirect::to(&format!("/portal/requests/{}", created.id)).into_response(),
+        Err(error) => {
+            let problem = ProblemView {
+                code: error.code().to_owned(),
+                title: "The request was not made.",
+                detail: error.detail().to_owned(),
+            };
+            portal.portal_page(&session, StatusCode::BAD_REQUEST, Some(problem))
+        }
+    }
+}
+
+async fn request(State(portal): State<Arc<Portal>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    let Some(session) = portal.access.session(&headers) else { return Redirect::to("/").into_response() };
+    let view = match portal.view(&id, &headers).await {
+        Ok(view) => view,
+        Err(problem) if problem.status() == StatusCode::NOT_FOUND => {
+            let gone = ProblemView {
+                code: "request_gone".into(),
+                title: "This request is not shown here.",
+                detail: "It is over, or it was made in another browser session.".into(),
+            };
+            return portal.portal_page(&session, StatusCode::NOT_FOUND, Some(gone));
+        }
+        Err(problem) => return problem.into_response(),
+    };
+    let Ok(outcome) = outcome_view(&view).render() else { return Problem::internal().into_response() };
+    let page = RequestPage {
+        frame: portal.frame(Some(&session), None),
+        qr: qr_svg(&view.request_uri).ok(),
+        expires_at: utc(view.expires_at),
+        finished: view.state.is_final(),
+        id: view.id,
+        purpose: view.purpose,
+        link: view.request_uri,
+        outcome,
+    };
+    send(StatusCode::OK, &page)
+}
+
+async fn outcome(State(portal): State<Arc<Portal>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    match portal.view(&id, &headers).await {
+        Ok(view) => match outcome_view(&view).render() {
+            Ok(html) => fragment(html),
+            Err(_) => Problem::internal().into_response(),
+        },
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn events(State(portal): State<Arc<Portal>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    let Some(session) = portal.access.session(&headers) else {
+        return Problem::new(StatusCode::UNAUTHORIZED, "signed_out", "please sign in again").into_response();
+    };
+    match portal.app.events(&id, Some(session.id())).await {
+        Ok(Some(events)) => sse(events).into_response(),
+        Ok(None) => Problem::not_found("there is no such request in this session").into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+/// What became of a request, in words.
+fn outcome_view(view: &RequestView) -> OutcomeView {
+    let name = view.state.as_str();
+    match (view.state, &view.outcome) {
+        (_, Some(Outcome::Verified { presentation, .. })) => OutcomeView::verified(presentation),
+        (_, Some(Outcome::Refused { refusal })) => {
+            OutcomeView::refused(refusal.code.as_str(), &refusal.detail, &refusal.checks)
+        }
+        (_, Some(Outcome::Declined { error })) => declined(error),
+        (_, Some(Outcome::Deleted)) => OutcomeView::plain(
+            name,
+            "",
+            "This is over.",
+            "What was presented has been deleted, as promised. Start again if you need to.",
+        ),
+        (_, Some(Outcome::Withheld)) => OutcomeView::plain(
+            name,
+            "",
+            "Almost there.",
+            "The answer has arrived. Follow the wallet's link back to this page.",
+        ),
+        (RequestState::Opened, None) => OutcomeView::plain(
+            name,
+            "",
+            "Your wallet is open.",
+            "Look at who asks, why, and what would leave. Then confirm on your own device.",
+        ),
+        (RequestState::Expired, None) => {
+            OutcomeView::plain(name, "bad", "Nobody answered in time.", "Please start again.")
+        }
+        (_, None) => OutcomeView::plain(name, "", "Waiting for your wallet.", "This page changes by itself."),
+    }
+}
+
+fn declined(error: &str) -> OutcomeView {
+    let (title, text) = match error {
+        "access_denied" => ("You declined.", "Nothing was sent but your no."),
+        "invalid_transaction_data" => {
+            ("This wallet cannot do that.", "It does not know how to confirm with a fresh user verification.")
+        }
+        _ => ("The wallet could not answer.", "Nothing was sent."),
+    };
+    let mut view = OutcomeView::plain("declined", "bad", title, text);
+    view.code = Some(error.to_owned());
+    view
+}
+
+#[cfg(test)]
+mod tests;
