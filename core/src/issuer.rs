@@ -28,8 +28,9 @@ pub mod token;
 mod tests;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::attestation::metadata::VerifiedMetadata;
 use crate::clock::{Clock, UnixTime};
 use serde_json::{Map, Value};
 
@@ -60,16 +61,14 @@ pub struct IssuerKey {
     pub iss: String,
 }
 
-impl IssuerKey {
-    /// The same key for another kind of token: members of a JOSE header.
-    fn header_members(&self) -> Map<String, Value> {
-        let mut members = Map::new();
-        match &self.header {
-            IssuerKeyHeader::X5c(chain) => members.insert("x5c".into(), chain.clone().into()),
-            IssuerKeyHeader::Kid(kid) => members.insert("kid".into(), kid.clone().into()),
-        };
-        members
-    }
+/// The same key reference for another kind of token: members of a JOSE header.
+fn header_members(header: IssuerKeyHeader) -> Map<String, Value> {
+    let mut members = Map::new();
+    match header {
+        IssuerKeyHeader::X5c(chain) => members.insert("x5c".into(), chain.into()),
+        IssuerKeyHeader::Kid(kid) => members.insert("kid".into(), kid.into()),
+    };
+    members
 }
 
 impl fmt::Debug for IssuerKey {
@@ -92,16 +91,20 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// Key of nonces and transaction codes; the same for all instances that share the store.
     pub secret: Secret<[u8; 32]>,
+    /// FIDO metadata, verified, for grading attestations; without it `packed` attestations grade as `uv`.
+    pub authenticators: Option<VerifiedMetadata>,
 }
 
 /// An issuer. All methods take `&self`; any number may run at the same time.
 pub struct Issuer {
     settings: Settings,
     key: IssuerKey,
+    header: RwLock<IssuerKeyHeader>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     secret: Secret<[u8; 32]>,
+    authenticators: Option<VerifiedMetadata>,
     published: status::Published,
     limits: Limits,
 }
@@ -118,18 +121,20 @@ impl Issuer {
     /// # Errors
     /// `issuer_settings` and the codes of [`Settings::check`].
     pub fn new(parts: Parts) -> Result<Self> {
-        let Parts { settings, key, store, clock, random, secret } = parts;
+        let Parts { settings, key, store, clock, random, secret, authenticators } = parts;
         settings.check()?;
         if key.iss.is_empty() {
             return Err(Error::misuse("issuer_settings", "iss is empty"));
         }
         Ok(Self {
             settings,
+            header: RwLock::new(key.header.clone()),
             key,
             store,
             clock,
             random,
             secret,
+            authenticators,
             published: status::Published::default(),
             limits: Limits::DEFAULT,
         })
@@ -143,6 +148,18 @@ impl Issuer {
     /// The signing key.
     pub fn key(&self) -> &IssuerKey {
         &self.key
+    }
+
+    /// Signs under a renewed certificate of the same key from now on; only where the key is named by a chain.
+    pub fn replace_certificates(&self, chain: Vec<String>) {
+        let mut header = self.header.write().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*header, IssuerKeyHeader::X5c(_)) {
+            *header = IssuerKeyHeader::X5c(chain);
+        }
+    }
+
+    fn key_header(&self) -> IssuerKeyHeader {
+        self.header.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The current time of this issuer's clock.

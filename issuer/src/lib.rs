@@ -1,3 +1,103 @@
 //! The CareKey issuer: OpenID4VCI 1.0, token status lists and the hospital desk.
+//!
+//! [`App::open`] puts the parts together, [`router`] is the whole route table. Every rule is in
+//! [`carekey_core::issuer`]; a handler here extracts, calls and maps.
 
+pub mod app;
+pub mod config;
+mod cors;
+mod reply;
 pub mod routes;
+mod table;
+
+use std::sync::Arc;
+
+use axum::Router;
+use carekey_service::{auth, health, limit};
+
+pub use app::App;
+pub use config::Config;
+
+use table::Table;
+
+/// The route table. Wallet endpoints are open to browsers of every origin and limited per client; the management API
+/// needs the bearer token. The desk's pages have a table of their own in [`routes::desk`]; operational routes come from
+/// [`health::routes`].
+pub fn router(app: &Arc<App>) -> Router {
+    let wallet = limit::apply(cors::open(wallet_routes().into_router(Arc::clone(app))), app.limiter());
+    let api = auth::require(api_routes().into_router(Arc::clone(app)), app.token().clone());
+    let desk = routes::desk::router(Arc::clone(app.issuer()), Arc::clone(app.access()));
+    wallet.merge(api).merge(desk).merge(health::routes(app.store(), app.clock(), app.metrics()))
+}
+
+fn wallet_routes() -> Table<Arc<App>> {
+    Table::new()
+        .get("/.well-known/openid-credential-issuer", routes::metadata::credential_issuer)
+        .get("/.well-known/oauth-authorization-server", routes::metadata::authorization_server)
+        .get("/.well-known/jwt-vc-issuer", routes::metadata::jwt_vc_issuer)
+        .get("/.well-known/did.json", routes::metadata::did_document)
+        .get("/vct/{name}", routes::metadata::type_metadata)
+        .get("/oid4vci/offers/{id}", routes::offer::by_reference)
+        .post("/oid4vci/token", routes::token::exchange)
+        .post("/oid4vci/nonce", routes::nonce::fresh)
+        .post("/oid4vci/credential", routes::credential::issue)
+        .post("/oid4vci/notification", routes::notification::take)
+        .get("/status/{list}", routes::status::list)
+        .get("/openapi.json", routes::openapi::document)
+}
+
+fn api_routes() -> Table<Arc<App>> {
+    Table::new()
+        .get("/api/offers", routes::api_offers::list)
+        .post("/api/offers", routes::api_offers::create)
+        .get("/api/offers/{id}", routes::api_offers::read)
+        .get("/api/credentials", routes::api_credentials::list)
+        .get("/api/credentials/{id}", routes::api_credentials::read)
+        .get("/api/credentials/{id}/enrolment", routes::api_credentials::enrolment)
+        .post("/api/credentials/{id}/revoke", routes::api_credentials::revoke)
+        .post("/api/credentials/{id}/suspend", routes::api_credentials::suspend)
+        .post("/api/credentials/{id}/reinstate", routes::api_credentials::reinstate)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn the_openapi_document_lists_the_routes_and_no_others() {
+        let document: Value = serde_json::from_str(routes::openapi::DOCUMENT).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        let documented: BTreeSet<(&str, &str)> = paths
+            .iter()
+            .flat_map(|(path, methods)| {
+                methods.as_object().unwrap().keys().map(move |m| (m.as_str(), path.as_str()))
+            })
+            .collect();
+        let (wallet, api) = (wallet_routes(), api_routes());
+        let operational = [("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics")];
+        let routed: BTreeSet<(&str, &str)> =
+            wallet.entries().iter().chain(api.entries()).copied().chain(operational).collect();
+        assert_eq!(documented, routed);
+        assert_eq!(routed.len(), wallet.entries().len() + api.entries().len() + operational.len());
+    }
+
+    #[test]
+    fn every_reference_of_the_document_leads_somewhere() {
+        let document: Value = serde_json::from_str(routes::openapi::DOCUMENT).unwrap();
+        let mut seen = 0;
+        let mut todo = vec![&document];
+        while let Some(value) = todo.pop() {
+            if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+                assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+                seen += 1;
+            }
+            todo.extend(value.as_object().into_iter().flat_map(|object| object.values()));
+            todo.extend(value.as_array().into_iter().flatten());
+        }
+        assert!(seen > 20);
+    }
+}

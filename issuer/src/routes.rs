@@ -1,3 +1,13 @@
-//! The routes of the issuer, one file per route.
+//! One file per route, or per group of routes on one path.
 
+pub(crate) mod api_credentials;
+pub(crate) mod api_offers;
+pub(crate) mod credential;
 pub mod desk;
+pub(crate) mod metadata;
+pub(crate) mod nonce;
+pub(crate) mod notification;
+pub(crate) mod offer;
+pub(crate) mod openapi;
+pub(crate) mod status;
+pub(crate) mod token;

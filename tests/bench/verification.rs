@@ -11,7 +11,12 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair,
     KeyPair as _, ParsedPublicKey,
 };
-use carekey_tests::presentation::Fixture;
+use carekey_core::key::Signer as _;
+use carekey_core::limits::Limits;
+use carekey_core::webauthn::UserVerification;
+use carekey_core::webauthn::assertion::AssertionExpectation;
+use carekey_core::webauthn::options::RequestOptions;
+use carekey_tests::story::{Answer, Asking, CREDENTIAL_ID, Issuance, Judging, ORIGIN, RP_ID, key};
 use criterion::Criterion;
 
 /// As long as the signing input of a key-binding JWT.
@@ -36,18 +41,36 @@ fn bare_signatures(criterion: &mut Criterion) {
 }
 
 fn credentials(criterion: &mut Criterion) {
-    let fixture = Fixture::new();
-    let plain = fixture.present();
-    criterion.bench_function("sd_jwt_vc/verify", |b| b.iter(|| fixture.verify(black_box(&plain)).unwrap()));
-    let step_up = fixture.present_step_up();
-    criterion.bench_function("sd_jwt_vc/verify_step_up", |b| {
-        b.iter(|| fixture.verify_step_up(black_box(&step_up)).unwrap());
+    let (issuance, answer, judging) = (Issuance::default(), Answer::default(), Judging::default());
+    let credential = issuance.issue();
+    let plain_request = Asking::plain().request();
+    let plain = answer.present(&credential, &plain_request);
+    criterion.bench_function("sd_jwt_vc/verify", |b| {
+        b.iter(|| judging.judge(black_box(&plain), &plain_request).unwrap());
     });
-    criterion.bench_function("sd_jwt_vc/issue", |b| b.iter(|| black_box(fixture.issue())));
+    let step_up_request = Asking::step_up().request();
+    let step_up = answer.present(&credential, &step_up_request);
+    criterion.bench_function("sd_jwt_vc/verify_step_up", |b| {
+        b.iter(|| judging.judge(black_box(&step_up), &step_up_request).unwrap());
+    });
+    criterion.bench_function("sd_jwt_vc/issue", |b| b.iter(|| black_box(issuance.issue())));
     let challenge = [9; 32];
-    let assertion = fixture.assertion(&challenge);
+    let options = RequestOptions::step_up(RP_ID, &CREDENTIAL_ID, challenge);
+    let response = answer.authenticator.get(&options).unwrap();
+    let key = key(3);
+    let expected = AssertionExpectation {
+        challenge: &challenge,
+        origins: &[ORIGIN.to_owned()],
+        rp_id: RP_ID,
+        public_key: key.public_key(),
+        backup_eligible: false,
+        user_verification: UserVerification::Required,
+    };
     criterion.bench_function("webauthn/assertion", |b| {
-        b.iter(|| fixture.verify_assertion(black_box(&assertion), &challenge).unwrap());
+        b.iter(|| {
+            let assertion = black_box(&response).assertion().unwrap();
+            carekey_core::webauthn::assertion::verify(assertion, &expected, &Limits::DEFAULT).unwrap()
+        });
     });
 }
 

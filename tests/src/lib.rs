@@ -1,3 +1,3 @@
 //! What the whole-system tests and benchmarks share.
 
-pub mod presentation;
+pub mod story;

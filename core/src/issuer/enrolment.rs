@@ -8,20 +8,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Issuer;
-use super::records::EnrolledKey;
+use super::offer::bounded_key;
+use super::records::{ENROLMENTS, EnrolledKey};
 use crate::attestation::level::{AssuranceLevel, KeyProtection};
-use crate::binding::claim::{ClientKind, UvDemand, WebauthnBinding};
-use crate::binding::statement::EnrolmentStatement;
+use crate::binding::claim::{ClientKind, MAX_ORIGINS};
+use crate::binding::enrolment::{EnrolmentInput, EnrolmentPolicy, WalletRegistration, verify_enrolment};
+use crate::binding::report::Report;
 use crate::clock::UnixTime;
 use crate::encoding::{base64url, sha256};
 use crate::error::{Error, Result};
 use crate::jose::jwk::Jwk;
-use crate::key::SignatureAlgorithm;
 use crate::protocol::openid4vci::key_proof::VerifiedKeyProof;
-use crate::webauthn::UserVerification;
-use crate::webauthn::registration::{
-    self, RegistrationExpectation, RegistrationResponse, VerifiedRegistration,
-};
+use crate::store::read_json;
+use crate::webauthn::registration::RegistrationResponse;
 
 /// A wallet whose registrations this issuer takes: the allow-list that makes an RP ID mean something to verifiers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,15 +42,21 @@ impl Wallet {
     pub(super) fn check(&self) -> Result<()> {
         let unique: BTreeSet<_> = self.origins.iter().collect();
         let origins = &self.origins;
-        if self.client_id.is_empty()
-            || self.rp_id.is_empty()
-            || origins.is_empty()
-            || unique.len() != origins.len()
-        {
-            let detail = "a wallet needs client_id, rp_id and origins without repetition";
+        let origins_fit = (1..=MAX_ORIGINS).contains(&origins.len()) && unique.len() == origins.len();
+        if self.client_id.is_empty() || self.rp_id.is_empty() || !origins_fit {
+            let detail = "a wallet needs client_id, rp_id and one to eight origins without repetition";
             return Err(Error::misuse("issuer_settings", detail));
         }
         Ok(())
+    }
+
+    fn registration(&self) -> WalletRegistration {
+        WalletRegistration {
+            client_id: self.client_id.clone(),
+            rp_id: self.rp_id.clone(),
+            origins: self.origins.clone(),
+            client: self.client,
+        }
     }
 }
 
@@ -65,10 +70,14 @@ pub struct AuditRecord {
     pub client_id: String,
     /// RP ID of the key.
     pub rp_id: String,
-    /// Origin in the client data.
-    pub origin: String,
     /// Thumbprint of AK.
     pub ak_jkt: String,
+    /// What the evidence was worth.
+    pub level: AssuranceLevel,
+    /// Where AK lives.
+    pub key_protection: KeyProtection,
+    /// The BE flag.
+    pub backup_eligible: bool,
     /// Policy and version.
     pub policy: String,
     /// Model of the authenticator, hexadecimal.
@@ -95,12 +104,11 @@ pub(super) struct Enrolment {
 
 impl Issuer {
     /// Verifies and grades one registration (`biometric-binding` 2.3, steps 3 to 6). The nonce in `proof` was
-    /// recognised; that it and the credential id are new is for the commit.
+    /// recognised; that it and the credential id are new is for the commit, the level for the caller.
     ///
     /// # Errors
-    /// `enrolment_client_unknown`: the client is not on the list of wallets. `enrolment_jkt_missing`,
-    /// `enrolment_jkt_mismatch`: HK does not vouch for this AK. `enrolment_response`: no `RegistrationResponseJSON`.
-    /// The codes of [`registration::verify`] .
+    /// `wallet_unknown`: the client is not on the list of wallets. `enrolment_response`: no
+    /// `RegistrationResponseJSON`. The codes of [`verify_enrolment`].
     pub(super) fn verify_enrolment(
         &self,
         response: &Value,
@@ -108,77 +116,59 @@ impl Issuer {
         client_id: Option<&str>,
     ) -> Result<Enrolment> {
         let wallet = client_id.and_then(|id| self.settings.wallet(id)).ok_or_else(|| {
-            Error::refused(
-                "enrolment_client_unknown",
-                "registrations are taken from wallets on the issuer's list only",
-            )
+            Error::refused("wallet_unknown", "registrations are taken from wallets on the issuer's list only")
         })?;
-        let response: RegistrationResponse = serde_json::from_value(response.clone())
+        let registration: RegistrationResponse = serde_json::from_value(response.clone())
             .map_err(|_| Error::malformed("enrolment_response", "not a WebAuthn RegistrationResponseJSON"))?;
-        let hk_jkt = Jwk::from_key(proof.key()).thumbprint();
-        let challenge = EnrolmentStatement {
+        let input = EnrolmentInput {
+            registration: &registration,
+            hk_jkt: &Jwk::from_key(proof.key()).thumbprint(),
+            ak_jkt: proof.ak_jkt(),
             c_nonce: proof.nonce(),
             client_id: &wallet.client_id,
-            hk_jkt: &hk_jkt,
-            iss: &self.settings.identifier,
-            rp_id: &wallet.rp_id,
-        }
-        .challenge()?;
-        let expectation = RegistrationExpectation {
-            challenge: &challenge,
-            origins: &wallet.origins,
-            rp_id: &wallet.rp_id,
-            user_verification: UserVerification::Required,
-            algorithms: &[SignatureAlgorithm::Es256],
         };
-        let registration = registration::verify(&response, &expectation, &self.limits)?;
-        let ak = Jwk::from_key(&registration.public_key);
-        let jkt = ak.thumbprint();
-        match proof.ak_jkt() {
-            Some(named) if named == jkt => {}
-            Some(_) => return Err(Error::untrusted("enrolment_jkt_mismatch", "ak_jkt names another key")),
-            None => return Err(Error::malformed("enrolment_jkt_missing", "the key proof has no ak_jkt")),
-        }
-        let now = self.now();
-        let audit = self.audit(&response, &registration, wallet, &jkt);
-        let binding = WebauthnBinding {
-            jwk: ak,
+        let policy = EnrolmentPolicy {
+            min_level: AssuranceLevel::None,
+            uri: self.settings.binding_policy.clone(),
+            grading: self.settings.grading,
+        };
+        let (metadata, now) = (self.authenticators.as_ref(), self.now());
+        let verified = verify_enrolment(
+            &input,
+            &self.settings.identifier,
+            &wallet.registration(),
+            &policy,
+            metadata,
+            now,
+            &self.limits,
+            &mut Report::default(),
+        )?;
+        let audit = AuditRecord {
+            at: now,
+            client_id: wallet.client_id.clone(),
             rp_id: wallet.rp_id.clone(),
-            origins: wallet.origins.clone(),
-            client: wallet.client,
-            uv: UvDemand::Required,
-            backup_eligible: registration.backup_eligible,
-            level: AssuranceLevel::Uv,
-            key_protection: KeyProtection::Unknown,
-            modality: None,
-            cert_level: None,
-            evaluated_at: now,
+            ak_jkt: verified.binding.jwk.thumbprint(),
+            level: verified.binding.level,
+            key_protection: verified.binding.key_protection,
+            backup_eligible: verified.binding.backup_eligible,
             policy: self.settings.binding_policy.clone(),
+            aaguid: verified.aaguid.iter().map(|byte| format!("{byte:02x}")).collect(),
+            attestation_object: base64url::encode(&registration.response.attestation_object.0),
+            client_data_json: base64url::encode(&registration.response.client_data_json.0),
         };
         Ok(Enrolment {
-            key: EnrolledKey { jkt, binding },
-            credential_id_hash: sha256(&registration.credential_id).to_vec(),
+            key: EnrolledKey { jkt: audit.ak_jkt.clone(), binding: verified.binding },
+            credential_id_hash: sha256(&verified.credential_id).to_vec(),
             audit,
         })
     }
 
-    fn audit(
-        &self,
-        response: &RegistrationResponse,
-        registration: &VerifiedRegistration,
-        wallet: &Wallet,
-        jkt: &str,
-    ) -> AuditRecord {
-        AuditRecord {
-            at: self.now(),
-            client_id: wallet.client_id.clone(),
-            rp_id: wallet.rp_id.clone(),
-            origin: registration.origin.clone(),
-            ak_jkt: jkt.to_owned(),
-            policy: self.settings.binding_policy.clone(),
-            aaguid: registration.aaguid.iter().map(|byte| format!("{byte:02x}")).collect(),
-            attestation_object: base64url::encode(&response.response.attestation_object.0),
-            client_data_json: base64url::encode(&response.response.client_data_json.0),
-        }
+    /// The audit record of the enrolment behind a credential, while it is retained.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn audit_record(&self, credential_id: &str) -> Result<Option<AuditRecord>> {
+        let stored = read_json(self.store(), ENROLMENTS, bounded_key(credential_id)).await?;
+        Ok(stored.filter(|stored| stored.is_live(self.now())).map(|stored| stored.value))
     }
 }

@@ -211,7 +211,7 @@ impl Issuer {
                 aka_vcts: &[],
                 claims: claims_with_binding(approved.dataset.value.claims.clone(), binding)?,
                 frame: &catalogue::frame(approved.kind),
-                key_header: self.key.header.clone(),
+                key_header: self.key_header(),
                 digest_algorithm: DigestAlgorithm::Sha256,
             },
             &*self.key.signer,

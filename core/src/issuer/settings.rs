@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use super::enrolment::Wallet;
+use crate::attestation::GradingPolicy;
 use crate::attestation::level::AssuranceLevel;
 use crate::error::{Error, Result};
 use crate::health::DatasetKind;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub required_levels: BTreeMap<String, AssuranceLevel>,
     /// URI and version of the policy by which enrolments are graded; goes into the credential.
     pub binding_policy: String,
+    /// How attestations are graded.
+    pub grading: GradingPolicy,
 }
 
 impl Settings {
@@ -83,6 +86,7 @@ impl Settings {
             known_wallets_only: false,
             required_levels: BTreeMap::new(),
             binding_policy: format!("{identifier}/policy/binding/1"),
+            grading: GradingPolicy::default(),
         }
     }
 

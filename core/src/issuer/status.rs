@@ -188,7 +188,12 @@ impl Issuer {
             issuer: Some(&self.key.iss),
             aggregation_uri: None,
         };
-        let token = token_status_list::sign(&bits, &input, self.key.header_members(), &*self.key.signer)?;
+        let token = token_status_list::sign(
+            &bits,
+            &input,
+            super::header_members(self.key_header()),
+            &*self.key.signer,
+        )?;
         let token: Arc<str> = token.into();
         let signed = SignedList { version, signed_at: now, token: Arc::clone(&token) };
         self.published.0.lock().unwrap_or_else(PoisonError::into_inner).insert(list, signed);

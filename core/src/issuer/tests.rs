@@ -45,6 +45,7 @@ impl World {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             random: Arc::new(SystemRandom),
             secret: Secret::new([7; 32]),
+            authenticators: None,
         });
         let hk = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
         Self { issuer: Arc::new(issuer.unwrap()), clock, store, hk, issuer_key }

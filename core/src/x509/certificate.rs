@@ -233,14 +233,16 @@ impl Certificate {
     }
 }
 
-/// Whether the unsigned algorithm identifier after `tbs` also stands in `tbs`, byte for byte: the parser reads it with
-/// some tolerance, and one certificate should have one encoding.
+/// Whether the unsigned algorithm identifier after `tbs` also stands in `tbs`, byte for byte, and the tags of the whole
+/// and of the signature are those of DER: the parser reads these with some tolerance, and one certificate should have
+/// one encoding.
 fn same_algorithm_bytes(der: &[u8], tbs: &[u8]) -> bool {
     let start = der.windows(tbs.len()).position(|window| window == tbs);
     let Some(tail) = start.and_then(|start| der.get(start + tbs.len()..)) else { return false };
     let Some(len) = tail.get(1).filter(|len| **len < 0x80) else { return false };
     let Some(identifier) = tail.get(..usize::from(*len) + 2) else { return false };
-    tbs.windows(identifier.len()).any(|window| window == identifier)
+    let tags = der.first() == Some(&0x30) && tail.get(identifier.len()) == Some(&0x03);
+    tags && tbs.windows(identifier.len()).any(|window| window == identifier)
 }
 
 fn malformed() -> Error {

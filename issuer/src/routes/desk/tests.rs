@@ -35,6 +35,7 @@ fn desk() -> (Router, Arc<Access>) {
         clock: clock.clone(),
         random: random.clone(),
         secret: Secret::new([7; 32]),
+        authenticators: None,
     };
     let token = BearerToken::new(TOKEN.into()).unwrap();
     let access =

@@ -1,0 +1,282 @@
+//! The application: core's issuer, wired to keys, store, clock and metrics.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use carekey_core::attestation::metadata::{MetadataBlob, MetadataExpectation, VerifiedMetadata};
+use carekey_core::clock::{Clock, UnixTime};
+use carekey_core::did;
+use carekey_core::encoding::base64;
+use carekey_core::error::Result as CoreResult;
+use carekey_core::format::sd_jwt_vc::issue::IssuerKeyHeader;
+use carekey_core::issuer::{
+    CreatedOffer, CredentialSummary, Issuer, IssuerKey, NewOffer, Parts, StatusChange, catalogue,
+};
+use carekey_core::jose::jwk::Jwk;
+use carekey_core::random::Random;
+use carekey_core::store::{Sealed, Store};
+use carekey_core::x509::TrustAnchor;
+use carekey_service::auth::BearerToken;
+use carekey_service::keys::{self, ServiceKeys};
+use carekey_service::limit::RateLimiter;
+use carekey_service::metrics::Metrics;
+use carekey_service::pages::Access;
+use url::Url;
+
+use crate::config::{Config, FidoMetadata, KeyKind};
+use crate::routes::desk;
+
+/// How often expired records are deleted and certificates looked at.
+const UPKEEP: Duration = Duration::from_secs(600);
+
+/// Why the issuer does not start: names the file or setting, never a secret.
+#[derive(Debug)]
+pub struct StartError(String);
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<std::io::Error> for StartError {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<carekey_core::Error> for StartError {
+    fn from(error: carekey_core::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A running issuer.
+pub struct App {
+    issuer: Arc<Issuer>,
+    keys: ServiceKeys,
+    key_kind: KeyKind,
+    token: BearerToken,
+    access: Arc<Access>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    metrics: Arc<Metrics>,
+    limiter: RateLimiter,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Opens the issuer that `config` describes, reached under `public_url`. Keys, certificates, the management token
+    /// and the sealing secret are made in [`Config::data`] where they are missing; `store` gets sealed values only.
+    ///
+    /// Upkeep (deleting what has expired, renewing the certificate) runs as a task until the last [`Arc`] is dropped.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, or which file cannot be read or written.
+    pub async fn open(
+        config: &Config,
+        public_url: &Url,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Arc<Self>, StartError> {
+        let data = &config.data;
+        std::fs::create_dir_all(data).map_err(|error| named(data, &error))?;
+        let keys = keys::load_or_create(data, public_url, &*random, &*clock)?;
+        let token = BearerToken::load_or_create(&data.join("management.token"), &*random)?;
+        let sealing = keys::load_or_create_secret(&data.join("seal.key"), &*random)?;
+        let secret = keys::load_or_create_secret(&data.join("codes.key"), &*random)?;
+        let sealed: Arc<dyn Store> = Arc::new(Sealed::new(store, &sealing, Arc::clone(&random))?);
+        let identifier = public_url.as_str().trim_end_matches('/');
+        let authenticators = match &config.fido_metadata {
+            Some(metadata) => Some(load_metadata(metadata, clock.now())?),
+            None => None,
+        };
+        let issuer = Issuer::new(Parts {
+            settings: config.settings(identifier),
+            key: issuer_key(config.issuer.key, &keys, identifier)?,
+            store: Arc::clone(&sealed),
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+            secret,
+            authenticators,
+        })?;
+        let access = Access::new(
+            desk::COOKIE,
+            public_url,
+            desk::TICKET_PATH,
+            token.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&random),
+        );
+        let app = Arc::new(Self {
+            issuer: Arc::new(issuer),
+            keys,
+            key_kind: config.issuer.key,
+            token,
+            access: Arc::new(access),
+            store: sealed,
+            clock,
+            random,
+            metrics: Metrics::new(),
+            limiter: RateLimiter::new(config.limit),
+        });
+        tokio::spawn(upkeep(Arc::downgrade(&app)));
+        Ok(app)
+    }
+
+    /// The rules.
+    pub fn issuer(&self) -> &Arc<Issuer> {
+        &self.issuer
+    }
+
+    /// The trust anchor of this issuer's credentials, DER; `None` when the operator brought the certificate.
+    pub fn anchor(&self) -> Option<Vec<u8>> {
+        self.keys.anchor()
+    }
+
+    /// The bearer token of the management API.
+    pub fn token(&self) -> &BearerToken {
+        &self.token
+    }
+
+    /// Who may use the desk's pages.
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
+    }
+
+    /// The store, sealed.
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// The metrics.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
+
+    /// The limiter of the wallet endpoints.
+    pub fn limiter(&self) -> RateLimiter {
+        self.limiter.clone()
+    }
+
+    /// Makes an offer.
+    ///
+    /// # Errors
+    /// Those of [`Issuer::create_offer`].
+    pub async fn create_offer(&self, new: &NewOffer) -> CoreResult<CreatedOffer> {
+        let created = self.issuer.create_offer(new).await;
+        self.metrics.count("offer", if created.is_ok() { "created" } else { "refused" });
+        created
+    }
+
+    /// Revokes, suspends or reinstates a credential.
+    ///
+    /// # Errors
+    /// Those of [`Issuer::change_status`].
+    pub async fn change_status(
+        &self,
+        id: &str,
+        change: StatusChange,
+    ) -> CoreResult<Option<CredentialSummary>> {
+        let changed = self.issuer.change_status(id, change).await;
+        if matches!(changed, Ok(Some(_))) {
+            let name = match change {
+                StatusChange::Revoke => "revoked",
+                StatusChange::Suspend => "suspended",
+                StatusChange::Reinstate => "reinstated",
+            };
+            self.metrics.count("status", name);
+        }
+        changed
+    }
+
+    /// Deletes what has expired, and renews the certificate when its time has come.
+    ///
+    /// # Errors
+    /// When the store or a file cannot be written.
+    pub async fn upkeep(&self) -> Result<usize, StartError> {
+        let gone = self.issuer.purge().await?;
+        if self.keys.renew(&*self.random, &*self.clock)? && self.key_kind == KeyKind::X5c {
+            self.issuer.replace_certificates(chain(&self.keys));
+        }
+        Ok(gone)
+    }
+}
+
+async fn upkeep(app: Weak<App>) {
+    loop {
+        tokio::time::sleep(UPKEEP).await;
+        let Some(app) = app.upgrade() else { return };
+        match app.upkeep().await {
+            Ok(0) => {}
+            Ok(gone) => tracing::info!(gone, "expired records deleted"),
+            Err(error) => tracing::error!(%error, "upkeep failed"),
+        }
+    }
+}
+
+fn named(path: &Path, error: &std::io::Error) -> StartError {
+    StartError(format!("{}: {error}", path.display()))
+}
+
+fn chain(keys: &ServiceKeys) -> Vec<String> {
+    keys.chain().iter().map(|der| base64::encode(der)).collect()
+}
+
+fn issuer_key(kind: KeyKind, keys: &ServiceKeys, identifier: &str) -> Result<IssuerKey, StartError> {
+    let signer = keys.signer();
+    let public = signer.public_key().clone();
+    let by_did = |did: did::Did, fragment: &str| -> CoreResult<(IssuerKeyHeader, String)> {
+        let url = did.with_fragment(fragment)?;
+        Ok((IssuerKeyHeader::Kid(url.to_string()), did.to_string()))
+    };
+    let (header, iss) = match kind {
+        KeyKind::X5c => (IssuerKeyHeader::X5c(chain(keys)), identifier.to_owned()),
+        KeyKind::WellKnown => {
+            (IssuerKeyHeader::Kid(Jwk::from_key(&public).thumbprint()), identifier.to_owned())
+        }
+        KeyKind::DidWeb => {
+            by_did(did::Did::parse(&catalogue::did_web(identifier)?)?, catalogue::DID_KEY_FRAGMENT)?
+        }
+        KeyKind::DidJwk => by_did(did::jwk::encode(&public)?, "0")?,
+        KeyKind::DidKey => {
+            let did = did::key::encode(&public)?;
+            let fragment = did.method_specific_id().to_owned();
+            by_did(did, &fragment)?
+        }
+    };
+    Ok(IssuerKey { signer, header, iss })
+}
+
+fn load_metadata(config: &FidoMetadata, now: UnixTime) -> Result<VerifiedMetadata, StartError> {
+    let read = |path: &Path| std::fs::read_to_string(path).map_err(|error| named(path, &error));
+    let mut anchors = Vec::new();
+    for path in &config.roots {
+        anchors.extend(TrustAnchor::from_pem(read(path)?.as_bytes())?);
+    }
+    let expectation = MetadataExpectation {
+        anchors: &anchors,
+        signer_dns_name: config.signer_dns_name.as_deref(),
+        now,
+        grace: i64::from(config.grace_days) * 86_400,
+        previous_number: None,
+    };
+    MetadataBlob::verify(read(&config.blob)?.trim(), &expectation)
+        .map_err(|error| StartError(format!("{}: {error}", config.blob.display())))
+}

@@ -1,0 +1,180 @@
+//! The configuration of an issuer: TOML file and environment (`CAREKEY_ISSUER__…`).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use carekey_core::attestation::level::AssuranceLevel;
+use carekey_core::issuer::{Settings, Wallet};
+use carekey_service::limit::LimitConfig;
+use carekey_service::log::LogConfig;
+use carekey_service::serve::ServerConfig;
+use serde::Deserialize;
+
+/// Everything that the operator of an issuer may set; every member has a default.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Address, public URL, TLS, limits of the server. The public URL is the credential issuer identifier.
+    pub server: ServerConfig,
+    /// Logging.
+    pub log: LogConfig,
+    /// Requests per client on the wallet endpoints.
+    pub limit: LimitConfig,
+    /// Folder of keys, certificates, secrets and the embedded store.
+    pub data: PathBuf,
+    /// Names, links and the kind of signing key.
+    pub issuer: IssuerConfig,
+    /// Lifetimes in seconds; what is not set keeps its default.
+    pub lifetimes: Lifetimes,
+    /// Wallets whose WebAuthn registrations are taken.
+    pub wallets: Vec<Wallet>,
+    /// Lowest assurance level per kind of credential.
+    pub required_levels: BTreeMap<String, AssuranceLevel>,
+    /// FIDO metadata for grading attestations.
+    pub fido_metadata: Option<FidoMetadata>,
+}
+
+/// Names, links and the kind of signing key.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct IssuerConfig {
+    /// Name that wallets show.
+    pub name: String,
+    /// BCP 47 language tag of the names.
+    pub locale: String,
+    /// Base of offer links.
+    pub wallet_offer_link: String,
+    /// How credentials name the signing key.
+    pub key: KeyKind,
+    /// Whether clients that are not in `wallets` get nothing.
+    pub known_wallets_only: bool,
+    /// Wrong transaction codes after which an offer is locked.
+    pub tx_code_attempts: u32,
+    /// Entries of one status list.
+    pub status_list_entries: usize,
+    /// URI and version of the grading policy; absent: `<public URL>/policy/binding/1`.
+    pub binding_policy: Option<String>,
+}
+
+/// How credentials name the signing key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyKind {
+    /// Certificate chain in the header; `iss` is the public URL.
+    #[default]
+    X5c,
+    /// `did:web` of the public URL.
+    DidWeb,
+    /// `did:jwk`.
+    DidJwk,
+    /// `did:key`.
+    DidKey,
+    /// `/.well-known/jwt-vc-issuer`; `iss` is the public URL.
+    WellKnown,
+}
+
+/// Lifetimes in seconds.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Lifetimes {
+    /// Of an offer that does not say otherwise.
+    pub offer: Option<i64>,
+    /// Longest that an offer may ask for.
+    pub offer_max: Option<i64>,
+    /// Of an access token.
+    pub token: Option<i64>,
+    /// Of a nonce.
+    pub nonce: Option<i64>,
+    /// Of a key proof.
+    pub proof: Option<i64>,
+    /// Of a credential.
+    pub credential: Option<i64>,
+    /// Of records of credentials after their end.
+    pub record: Option<i64>,
+    /// Of audit records of enrolments.
+    pub audit: Option<i64>,
+    /// `ttl` of status lists: the longest time a verifier may use a copy.
+    pub status_ttl: Option<i64>,
+    /// `exp - iat` of status lists.
+    pub status: Option<i64>,
+}
+
+/// A FIDO Metadata Service BLOB that the operator downloaded, and the roots it is verified by.
+#[derive(Debug, Clone, Deserialize)]
+pub struct FidoMetadata {
+    /// The BLOB, a compact JWS.
+    pub blob: PathBuf,
+    /// Root certificates, PEM.
+    pub roots: Vec<PathBuf>,
+    /// DNS name that the signing certificate must carry: `mds.fidoalliance.org` for the public BLOB.
+    pub signer_dns_name: Option<String>,
+    /// Days after `nextUpdate` for which the BLOB may still be used.
+    #[serde(default)]
+    pub grace_days: u16,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let server = ServerConfig { listen: ([127, 0, 0, 1], 8801).into(), ..ServerConfig::default() };
+        Self {
+            server,
+            log: LogConfig::default(),
+            limit: LimitConfig::default(),
+            data: PathBuf::from("carekey-issuer"),
+            issuer: IssuerConfig::default(),
+            lifetimes: Lifetimes::default(),
+            wallets: Vec::new(),
+            required_levels: BTreeMap::new(),
+            fido_metadata: None,
+        }
+    }
+}
+
+impl Default for IssuerConfig {
+    fn default() -> Self {
+        let usual = Settings::new("", "CareKey hospital");
+        Self {
+            name: usual.name,
+            locale: usual.locale,
+            wallet_offer_link: usual.wallet_offer_link,
+            key: KeyKind::default(),
+            known_wallets_only: usual.known_wallets_only,
+            tx_code_attempts: usual.tx_code_attempts,
+            status_list_entries: usual.status_list_entries,
+            binding_policy: None,
+        }
+    }
+}
+
+impl Config {
+    /// The rules of core, for the credential issuer identifier `identifier`.
+    pub fn settings(&self, identifier: &str) -> Settings {
+        let mut settings = Settings::new(identifier, &self.issuer.name);
+        settings.locale.clone_from(&self.issuer.locale);
+        settings.wallet_offer_link.clone_from(&self.issuer.wallet_offer_link);
+        settings.known_wallets_only = self.issuer.known_wallets_only;
+        settings.tx_code_attempts = self.issuer.tx_code_attempts;
+        settings.status_list_entries = self.issuer.status_list_entries;
+        settings.wallets.clone_from(&self.wallets);
+        settings.required_levels.clone_from(&self.required_levels);
+        if let Some(policy) = &self.issuer.binding_policy {
+            settings.binding_policy.clone_from(policy);
+        }
+        let lifetimes = &self.lifetimes;
+        for (member, set) in [
+            (&mut settings.offer_lifetime, lifetimes.offer),
+            (&mut settings.offer_lifetime_max, lifetimes.offer_max),
+            (&mut settings.token_lifetime, lifetimes.token),
+            (&mut settings.nonce_lifetime, lifetimes.nonce),
+            (&mut settings.proof_max_age, lifetimes.proof),
+            (&mut settings.credential_lifetime, lifetimes.credential),
+            (&mut settings.record_retention, lifetimes.record),
+            (&mut settings.audit_retention, lifetimes.audit),
+            (&mut settings.status_ttl, lifetimes.status_ttl),
+            (&mut settings.status_lifetime, lifetimes.status),
+        ] {
+            *member = set.unwrap_or(*member);
+        }
+        settings
+    }
+}

@@ -1,0 +1,53 @@
+//! What the issuer publishes about itself.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use carekey_core::error::{Error, Result};
+use carekey_service::extract::Path;
+use carekey_service::problem::Problem;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::App;
+use crate::reply::document;
+
+/// Seconds that wallets and verifiers may keep these documents.
+const MAX_AGE: i64 = 300;
+
+fn publish(value: Result<impl Serialize>) -> Response {
+    let value = value.and_then(|value| {
+        serde_json::to_value(value)
+            .map_err(|_| Error::misuse("metadata_not_json", "the metadata cannot be written as JSON"))
+    });
+    value.map_or_else(|error| Problem::from(error).into_response(), |value: Value| document(&value, MAX_AGE))
+}
+
+/// `GET /.well-known/openid-credential-issuer` (OpenID4VCI 1.0 section 12.2).
+pub(crate) async fn credential_issuer(State(app): State<Arc<App>>) -> Response {
+    publish(app.issuer().credential_issuer_metadata())
+}
+
+/// `GET /.well-known/oauth-authorization-server` (RFC 8414).
+pub(crate) async fn authorization_server(State(app): State<Arc<App>>) -> Response {
+    publish(app.issuer().authorization_server_metadata())
+}
+
+/// `GET /.well-known/jwt-vc-issuer` (draft-ietf-oauth-sd-jwt-vc section 3).
+pub(crate) async fn jwt_vc_issuer(State(app): State<Arc<App>>) -> Response {
+    document(&app.issuer().jwt_vc_issuer_metadata(), MAX_AGE)
+}
+
+/// `GET /.well-known/did.json` (did:web).
+pub(crate) async fn did_document(State(app): State<Arc<App>>) -> Response {
+    publish(app.issuer().did_document())
+}
+
+/// `GET /vct/{name}` (draft-ietf-oauth-sd-jwt-vc section 4).
+pub(crate) async fn type_metadata(State(app): State<Arc<App>>, Path(name): Path<String>) -> Response {
+    match app.issuer().type_metadata_by_name(&name) {
+        Some(metadata) => document(&metadata, MAX_AGE),
+        None => Problem::not_found("there is no such credential type").into_response(),
+    }
+}

@@ -1,0 +1,24 @@
+//! `GET /status/{list}`: the Token Status List, signed (draft-ietf-oauth-status-list section 8.1).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use carekey_core::status::token_status_list::MEDIA_TYPE;
+use carekey_service::extract::Path;
+use carekey_service::problem::Problem;
+use http::header;
+
+use crate::App;
+
+pub(crate) async fn list(State(app): State<Arc<App>>, Path(list): Path<u64>) -> Response {
+    match app.issuer().status_list_token(list).await {
+        Ok(Some(token)) => {
+            let cache = format!("public, max-age={}", app.issuer().settings().status_ttl);
+            let headers = [(header::CONTENT_TYPE, MEDIA_TYPE.to_owned()), (header::CACHE_CONTROL, cache)];
+            (headers, token.to_string()).into_response()
+        }
+        Ok(None) => Problem::not_found("there is no such status list").into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
