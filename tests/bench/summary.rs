@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// Where criterion keeps its estimates: `target/criterion`.
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     let target = std::env::current_exe().unwrap();
     target.ancestors().nth(3).unwrap().join("criterion")
 }

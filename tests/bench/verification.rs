@@ -76,6 +76,7 @@ fn credentials(criterion: &mut Criterion) {
 
 fn main() {
     let mut criterion = Criterion::default()
+        .output_directory(&summary::folder())
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(3))
         .configure_from_args();
