@@ -29,12 +29,12 @@ impl TransactionData {
     /// [`Error::Malformed`] `invalid_transaction_data` or [`Error::Unsupported`] `transaction_data_type`, for each case
     /// of section 8.5 except credentials that the wallet does not hold.
     pub fn parse_all(entries: &[String], query: &DcqlQuery, limits: &Limits) -> Result<Vec<Self>> {
-        let heads = heads(entries, query, limits)?;
+        let known: Vec<Self> = heads(entries, query, limits)?.iter().map(Self::known).collect::<Result<_>>()?;
         // One ceremony can confirm one thing.
-        if heads.len() > 1 {
-            return Err(invalid("more than one step-up in one request"));
+        match known.len() {
+            0 | 1 => Ok(known),
+            _ => Err(invalid("more than one step-up in one request")),
         }
-        heads.iter().map(Self::known).collect()
     }
 
     fn known(head: &Head) -> Result<Self> {
