@@ -1,5 +1,5 @@
 //! A hospital, a wallet and their keys in memory, at a fixed time: for the tests of presentations on both levels.
-#![allow(dead_code)] // each test program uses its own part
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::indexing_slicing)] // each test program uses its own part
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
