@@ -1,0 +1,576 @@
+//! Issuer and holder engine together, over an HTTP client that calls the issuer's functions: the whole pre-authorized
+//! code flow, and what each side refuses.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use carekey_core::attestation::level::AssuranceLevel;
+use carekey_core::authenticator::{Behaviour, SoftwareAuthenticator};
+use carekey_core::binding::claim::{ClientKind, WEBAUTHN_BINDING};
+use carekey_core::clock::{Clock, FixedClock, UnixTime};
+use carekey_core::did;
+use carekey_core::did::resolver::Offline;
+use carekey_core::encoding::base64;
+use carekey_core::error::{Error, Result};
+use carekey_core::format::sd_jwt_vc::issue::IssuerKeyHeader;
+use carekey_core::format::sd_jwt_vc::verify::UnverifiedSdJwtVc;
+use carekey_core::holder::issuance::{self, IssuanceContext};
+use carekey_core::holder::{
+    HolderKeyInfo, HolderKeys, HttpClient, HttpRequest, HttpResponse, KeyPurpose, Method, SignItem,
+    WalletIdentity,
+};
+use carekey_core::issuer::{CreatedOffer, Issuer, IssuerKey, NewOffer, Parts, Settings, Wallet};
+use carekey_core::jose::jwk::Jwk;
+use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
+use carekey_core::limits::Limits;
+use carekey_core::protocol::openid4vci::credential::{ErrorCode, Refusal};
+use carekey_core::protocol::openid4vci::notification::NotificationEvent;
+use carekey_core::random::SystemRandom;
+use carekey_core::secret::Secret;
+use carekey_core::store::MemoryStore;
+use carekey_core::trust::issuers::{IssuerRule, IssuerTrust};
+use carekey_core::webauthn::registration::RegistrationResponse;
+use carekey_core::x509::TrustAnchor;
+use serde_json::{Value, json};
+
+const ISSUER: &str = "https://hospital.example";
+const ORIGIN: &str = "https://present.wallet.example";
+
+/// Changes an answer on its way: path, body.
+type Tamper = Box<dyn Fn(&str, &mut Value) + Send + Sync>;
+/// Changes a request on its way: path, body.
+type Rewrite = Box<dyn Fn(&str, &mut Value) + Send + Sync>;
+
+struct Wire {
+    issuer: Arc<Issuer>,
+    tamper: Mutex<Option<Tamper>>,
+    rewrite: Mutex<Option<Rewrite>>,
+    requests: Mutex<Vec<String>>,
+}
+
+fn answer(result: Result<Value, Refusal>) -> (u16, Value) {
+    match result {
+        Ok(value) => (200, value),
+        Err(refusal) => {
+            let status = if matches!(refusal.code, ErrorCode::InvalidToken) { 401 } else { 400 };
+            let description = format!("{}: {}", refusal.error.code(), refusal.error.detail());
+            (status, json!({"error": refusal.code.as_str(), "error_description": description}))
+        }
+    }
+}
+
+#[async_trait]
+impl HttpClient for Wire {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
+        let path = request.url.path().to_owned();
+        self.requests.lock().unwrap().push(path.clone());
+        let token = request.headers.iter().find(|(name, _)| name == "authorization");
+        let token = token.and_then(|(_, value)| value.strip_prefix("Bearer ")).map(str::to_owned);
+        let mut body = request.body.clone();
+        if let (Some(rewrite), Ok(mut value)) =
+            (&*self.rewrite.lock().unwrap(), serde_json::from_slice(&body))
+        {
+            rewrite(&path, &mut value);
+            body = value.to_string().into_bytes();
+        }
+        let issuer = &self.issuer;
+        let (status, mut value) = match (request.method, path.as_str()) {
+            (Method::Get, "/.well-known/openid-credential-issuer") => {
+                (200, serde_json::to_value(issuer.credential_issuer_metadata()?).unwrap())
+            }
+            (Method::Get, "/.well-known/oauth-authorization-server") => {
+                (200, serde_json::to_value(issuer.authorization_server_metadata()?).unwrap())
+            }
+            (Method::Get, "/.well-known/jwt-vc-issuer") => (200, issuer.jwt_vc_issuer_metadata()),
+            (Method::Get, offer) if offer.starts_with("/oid4vci/offers/") => {
+                match issuer.offer_by_reference(offer.rsplit('/').next().unwrap()).await? {
+                    Some(offer) => (200, serde_json::to_value(offer).unwrap()),
+                    None => (404, Value::Null),
+                }
+            }
+            (Method::Post, "/oid4vci/token") => {
+                answer(issuer.exchange(&body).await.map(|token| serde_json::to_value(token).unwrap()))
+            }
+            (Method::Post, "/oid4vci/nonce") => (200, json!({"c_nonce": issuer.nonce()})),
+            (Method::Post, "/oid4vci/credential") => {
+                answer(issuer.issue(token.as_deref(), &body).await.map(|response| response.to_value()))
+            }
+            (Method::Post, "/oid4vci/notification") => {
+                answer(issuer.notify(token.as_deref(), &body).await.map(|()| Value::Null))
+            }
+            _ => (404, Value::Null),
+        };
+        if let Some(tamper) = &*self.tamper.lock().unwrap() {
+            tamper(&path, &mut value);
+        }
+        let content_type = Some("application/json".to_owned());
+        Ok(HttpResponse { status, content_type, body: value.to_string().into_bytes() })
+    }
+}
+
+#[derive(Default)]
+struct Keys {
+    held: Mutex<HashMap<String, SoftwareKey>>,
+    prompts: Mutex<usize>,
+}
+
+#[async_trait]
+impl HolderKeys for Keys {
+    async fn generate(&self, _: KeyPurpose) -> Result<HolderKeyInfo> {
+        let key = SoftwareKey::generate(SignatureAlgorithm::Es256)?;
+        let mut held = self.held.lock().unwrap();
+        let info =
+            HolderKeyInfo { alias: format!("hk-{}", held.len()), public_key: key.public_key().clone() };
+        held.insert(info.alias.clone(), key);
+        Ok(info)
+    }
+
+    async fn sign(&self, items: Vec<SignItem>) -> Result<Vec<Vec<u8>>> {
+        *self.prompts.lock().unwrap() += 1;
+        let held = self.held.lock().unwrap();
+        let missing = || Error::unavailable("hk_missing", "no such key");
+        items.iter().map(|item| held.get(&item.alias).ok_or_else(missing)?.sign(&item.message)).collect()
+    }
+
+    async fn delete(&self, alias: &str) -> Result<()> {
+        self.held.lock().unwrap().remove(alias);
+        Ok(())
+    }
+}
+
+struct World {
+    wire: Wire,
+    keys: Keys,
+    trust: IssuerTrust,
+    wallet: WalletIdentity,
+    clock: Arc<FixedClock>,
+    authenticator: SoftwareAuthenticator,
+}
+
+enum Naming {
+    X5c,
+    DidJwk,
+    WellKnown,
+}
+
+impl World {
+    fn new(naming: Naming, change: impl FnOnce(&mut Settings)) -> Self {
+        let clock = Arc::new(FixedClock::new(UnixTime::from_secs(1_796_000_000)));
+        let (key, rule) = issuer_key(naming);
+        let mut settings = Settings::new(ISSUER, "St. Example");
+        settings.wallets = vec![Wallet {
+            client_id: "wallet.example".into(),
+            name: "Wallet".into(),
+            rp_id: "present.wallet.example".into(),
+            origins: vec![ORIGIN.into()],
+            client: ClientKind::Browser,
+        }];
+        change(&mut settings);
+        let issuer = Issuer::new(Parts {
+            settings,
+            key,
+            store: Arc::new(MemoryStore::default()),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            random: Arc::new(SystemRandom),
+            secret: Secret::new([9; 32]),
+            authenticators: None,
+        });
+        Self {
+            wire: Wire {
+                issuer: Arc::new(issuer.unwrap()),
+                tamper: Mutex::default(),
+                rewrite: Mutex::default(),
+                requests: Mutex::default(),
+            },
+            keys: Keys::default(),
+            trust: IssuerTrust::new(vec![rule]),
+            wallet: WalletIdentity {
+                client_id: "wallet.example".into(),
+                rp_id: "present.wallet.example".into(),
+                rp_name: "Wallet".into(),
+                user_name: "me".into(),
+                user_display_name: "Me".into(),
+                user_handle: "AAECAw".into(),
+            },
+            clock,
+            authenticator: SoftwareAuthenticator::new(ORIGIN, Arc::new(SystemRandom)),
+        }
+    }
+
+    fn context(&self) -> IssuanceContext<'_> {
+        IssuanceContext {
+            http: &self.wire,
+            dids: &Offline,
+            keys: &self.keys,
+            trust: &self.trust,
+            wallet: &self.wallet,
+            locale: "en",
+            clock: &*self.clock,
+            random: &SystemRandom,
+        }
+    }
+
+    async fn offer(&self, ids: &[&str], tx_code: bool) -> CreatedOffer {
+        let new = NewOffer {
+            configuration_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+            fhir: bundle(),
+            tx_code,
+            by_reference: true,
+            expires_in: None,
+            reference: None,
+        };
+        self.wire.issuer.create_offer(&new).await.unwrap()
+    }
+
+    async fn prepare(&self, ids: &[&str]) -> Result<issuance::PreparedIssuance> {
+        let offer = self.offer(ids, false).await;
+        let review = issuance::review(&offer.link, &self.context()).await?;
+        issuance::prepare(&review, None, &self.context()).await
+    }
+
+    /// The whole flow, with a registration if one is asked for.
+    async fn collect(&self, ids: &[&str]) -> Result<issuance::FinishedIssuance> {
+        let prepared = self.prepare(ids).await?;
+        let registration =
+            prepared.creation_options.as_ref().map(|o| self.authenticator.create(o)).transpose()?;
+        issuance::finish(&prepared, registration.as_ref(), &self.context()).await
+    }
+
+    fn tamper(&self, tamper: impl Fn(&str, &mut Value) + Send + Sync + 'static) {
+        *self.wire.tamper.lock().unwrap() = Some(Box::new(tamper));
+    }
+
+    fn rewrite(&self, rewrite: impl Fn(&str, &mut Value) + Send + Sync + 'static) {
+        *self.wire.rewrite.lock().unwrap() = Some(Box::new(rewrite));
+    }
+
+    async fn issued(&self) -> usize {
+        self.wire.issuer.credentials(None, 100).await.unwrap().len()
+    }
+}
+
+fn issuer_key(naming: Naming) -> (IssuerKey, IssuerRule) {
+    let mut rule = IssuerRule::default();
+    let (signer, header, iss) = match naming {
+        Naming::X5c => {
+            let ca_key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+            let mut ca = rcgen::CertificateParams::new(vec![]).unwrap();
+            ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+            ca.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+            ca.distinguished_name.push(rcgen::DnType::CommonName, "Root");
+            let root = ca.self_signed(&ca_key).unwrap();
+            let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+            let mut leaf = rcgen::CertificateParams::new(vec![]).unwrap();
+            leaf.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+            leaf.distinguished_name.push(rcgen::DnType::CommonName, "Leaf");
+            leaf.subject_alt_names = vec![rcgen::SanType::URI(ISSUER.try_into().unwrap())];
+            let leaf = leaf.signed_by(&key, &rcgen::Issuer::from_params(&ca, &ca_key)).unwrap();
+            rule.anchors = vec![TrustAnchor::from_der(root.der()).unwrap()];
+            let signer = SoftwareKey::from_pkcs8(&key.serialize_der()).unwrap();
+            (signer, IssuerKeyHeader::X5c(vec![base64::encode(leaf.der())]), ISSUER.to_owned())
+        }
+        Naming::DidJwk => {
+            let signer = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
+            let did = did::jwk::encode(signer.public_key()).unwrap();
+            rule.dids = vec![did.clone()];
+            (signer, IssuerKeyHeader::Kid(format!("{did}#0")), did.to_string())
+        }
+        Naming::WellKnown => {
+            let signer = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
+            rule.https_issuers = vec![ISSUER.to_owned()];
+            let kid = Jwk::from_key(signer.public_key()).thumbprint();
+            (signer, IssuerKeyHeader::Kid(kid), ISSUER.to_owned())
+        }
+    };
+    (IssuerKey { signer: Arc::new(signer), header, iss }, rule)
+}
+
+fn bundle() -> Value {
+    json!({"resourceType": "Bundle", "type": "collection", "entry": [
+        {"fullUrl": "urn:uuid:1", "resource": {
+            "resourceType": "Patient", "id": "p1", "birthDate": "1978-03-09",
+            "name": [{"use": "official", "family": "Åkerström", "given": ["Zoë"]}],
+        }},
+        {"fullUrl": "urn:uuid:2", "resource": {
+            "resourceType": "Coverage", "id": "c1", "status": "active", "subscriberId": "S-1",
+            "beneficiary": {"reference": "urn:uuid:1"}, "payor": [{"reference": "#org"}],
+            "contained": [{"resourceType": "Organization", "id": "org", "name": "Kasse"}],
+        }},
+    ]})
+}
+
+const BOTH: [&str; 2] = ["patient_identity", "insurance_coverage"];
+
+#[tokio::test]
+async fn two_credentials_one_prompt_with_every_way_to_name_the_issuer() {
+    for naming in [Naming::X5c, Naming::DidJwk, Naming::WellKnown] {
+        let world = World::new(naming, |_| {});
+        let offer = world.offer(&BOTH, true).await;
+        let review = issuance::review(&offer.link, &world.context()).await.unwrap();
+        assert_eq!(
+            (review.issuer_name.as_str(), review.issuer_host.as_str()),
+            ("St. Example", "hospital.example")
+        );
+        assert_eq!(review.credentials.len(), 2);
+        assert_eq!(review.credentials[0].display.label(&[json!("given_name")]), Some("Given names"));
+        assert_eq!(review.tx_code.as_ref().unwrap().length, Some(6));
+        let missing = issuance::prepare(&review, None, &world.context()).await.unwrap_err();
+        assert_eq!(missing.code(), "tx_code_missing");
+        let wrong = issuance::prepare(&review, Some("x"), &world.context()).await.unwrap_err();
+        assert_eq!(wrong.code(), "issuance_invalid_grant");
+
+        let review = serde_json::from_str(&serde_json::to_string(&review).unwrap()).unwrap();
+        let code = offer.tx_code.as_ref().unwrap().expose();
+        let prepared = issuance::prepare(&review, Some(code), &world.context()).await.unwrap();
+        let prepared: issuance::PreparedIssuance =
+            serde_json::from_str(&serde_json::to_string(&prepared).unwrap()).unwrap();
+        let registration = world.authenticator.create(prepared.creation_options.as_ref().unwrap()).unwrap();
+        let finished = issuance::finish(&prepared, Some(&registration), &world.context()).await.unwrap();
+
+        assert_eq!(world.authenticator.prompts(), 1, "one ceremony, whatever the number of credentials");
+        assert_eq!(*world.keys.prompts.lock().unwrap(), 1);
+        assert_eq!(finished.credentials.len(), 2);
+        let jwks: Vec<Value> = finished.credentials.iter().map(|stored| cnf(&stored.credential)).collect();
+        assert_ne!(jwks[0], jwks[1], "a holder key per credential");
+        for stored in &finished.credentials {
+            assert!(stored.issuer_trusted && stored.ak.is_some(), "{stored:?}");
+            let parsed = UnverifiedSdJwtVc::parse(&stored.credential, &Limits::DEFAULT).unwrap();
+            assert_eq!(parsed.claims()[WEBAUTHN_BINDING]["level"], "uv");
+            assert_eq!(parsed.claims()["biometric_binding_level"], "uv");
+            assert_eq!(parsed.claims()[WEBAUTHN_BINDING]["client"], "browser");
+        }
+        issuance::notify(&finished, NotificationEvent::CredentialAccepted, &world.context()).await.unwrap();
+        let issued = world.wire.issuer.credentials(None, 10).await.unwrap();
+        assert!(issued.iter().all(|one| one.event == Some(NotificationEvent::CredentialAccepted)));
+        assert!(issued.iter().all(|one| one.level.as_deref() == Some("uv")));
+        let mut audits = 0;
+        for one in &issued {
+            audits += usize::from(world.wire.issuer.audit_record(&one.id).await.unwrap().is_some());
+        }
+        assert_eq!(audits, 1, "one enrolment, one audit record");
+        let text = format!("{finished:?}{review:?}{prepared:?}");
+        assert!(!text.contains("kerstr") && !text.contains(&offer.id));
+    }
+}
+
+fn cnf(credential: &str) -> Value {
+    let parsed = UnverifiedSdJwtVc::parse(credential, &Limits::DEFAULT).unwrap();
+    parsed.claims()["cnf"]["jwk"].clone()
+}
+
+#[tokio::test]
+async fn unknown_issuers_are_marked() {
+    let mut world = World::new(Naming::X5c, |_| {});
+    world.trust = IssuerTrust::default();
+    let finished = world.collect(&["patient_identity"]).await.unwrap();
+    assert!(!finished.credentials[0].issuer_trusted);
+}
+
+#[tokio::test]
+async fn without_a_registration_the_credential_is_plain_unless_a_level_is_required() {
+    let world = World::new(Naming::DidJwk, |_| {});
+    let prepared = world.prepare(&BOTH).await.unwrap();
+    let finished = issuance::finish(&prepared, None, &world.context()).await.unwrap();
+    assert!(finished.credentials.iter().all(|stored| stored.ak.is_none()));
+
+    let strict = World::new(Naming::DidJwk, |settings| {
+        settings.required_levels.insert("patient_identity".into(), AssuranceLevel::Uv);
+    });
+    let prepared = strict.prepare(&["patient_identity"]).await.unwrap();
+    assert_eq!(prepared.review.credentials[0].required_level.as_deref(), Some("uv"));
+    let refused = issuance::finish(&prepared, None, &strict.context()).await.unwrap_err();
+    assert!(refused.detail().contains("enrolment_missing"), "{refused}");
+    assert!(strict.keys.held.lock().unwrap().is_empty(), "keys made for nothing are forgotten");
+    strict.collect(&["patient_identity"]).await.unwrap();
+
+    let higher = World::new(Naming::DidJwk, |settings| {
+        settings.required_levels.insert("patient_identity".into(), AssuranceLevel::BiometricAttested);
+    });
+    let refused = higher.collect(&["patient_identity"]).await.unwrap_err();
+    assert!(refused.detail().contains("enrolment_level"), "{refused}");
+    assert_eq!(higher.issued().await, 0);
+}
+
+#[tokio::test]
+async fn an_issuer_that_binds_nothing_gets_no_registration() {
+    let world = World::new(Naming::DidJwk, |settings| settings.wallets.clear());
+    let prepared = world.prepare(&["patient_identity"]).await.unwrap();
+    assert!(prepared.creation_options.is_none());
+    issuance::finish(&prepared, None, &world.context()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_wallet_refuses_of_an_issuer() {
+    type Case = (&'static str, fn(&str, &mut Value));
+    let metadata: [Case; 5] = [
+        ("metadata_issuer_mismatch", |path, body| {
+            if path.ends_with("credential-issuer") {
+                body["credential_issuer"] = json!("https://hospital.example/");
+            }
+        }),
+        ("metadata_issuer_mismatch", |path, body| {
+            if path.ends_with("authorization-server") {
+                body["issuer"] = json!("https://evil.example");
+            }
+        }),
+        ("metadata_endpoint_host", |path, body| {
+            if path.ends_with("credential-issuer") {
+                body["credential_endpoint"] = json!("https://evil.example/credential");
+            }
+        }),
+        ("metadata_endpoint_host", |path, body| {
+            if path.ends_with("authorization-server") {
+                body["token_endpoint"] = json!("https://evil.example/token");
+            }
+        }),
+        ("metadata_encryption", |path, body| {
+            if path.ends_with("credential-issuer") {
+                body["credential_response_encryption"] = json!({"encryption_required": true});
+            }
+        }),
+    ];
+    for (code, tamper) in metadata {
+        let world = World::new(Naming::DidJwk, |_| {});
+        world.tamper(tamper);
+        assert_eq!(world.collect(&["patient_identity"]).await.unwrap_err().code(), code);
+        assert_eq!(world.issued().await, 0);
+    }
+    let credentials: [Case; 4] = [
+        ("credential_signature_invalid", |path, body| {
+            if path.ends_with("/credential") {
+                let text = body["credentials"][0]["credential"].as_str().unwrap().to_owned();
+                let (jwt, rest) = text.split_once('~').unwrap();
+                let (signed, signature) = jwt.rsplit_once('.').unwrap();
+                let flipped = if signature.starts_with('A') { "B" } else { "A" };
+                body["credentials"][0]["credential"] =
+                    json!(format!("{signed}.{flipped}{}~{rest}", &signature[1..]));
+            }
+        }),
+        ("issued_vct", |path, body| {
+            if path.ends_with("credential-issuer") {
+                let all = &mut body["credential_configurations_supported"];
+                all["patient_identity"]["vct"] = json!("https://other.example/vct");
+            }
+        }),
+        ("credential_deferred", |path, body| {
+            if path.ends_with("/credential") {
+                *body = json!({"transaction_id": "x", "interval": 1});
+            }
+        }),
+        ("credential_response", |path, body| {
+            if path.ends_with("/credential") {
+                body["credentials"] = json!([]);
+            }
+        }),
+    ];
+    for (code, tamper) in credentials {
+        let world = World::new(Naming::DidJwk, |_| {});
+        world.tamper(tamper);
+        assert_eq!(world.collect(&["patient_identity"]).await.unwrap_err().code(), code);
+        assert!(world.keys.held.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_credential_bound_to_other_keys_is_not_stored() {
+    let world = World::new(Naming::DidJwk, |_| {});
+    let other = world.collect(&["patient_identity"]).await.unwrap().credentials.remove(0).credential;
+    world.tamper(move |path, body| {
+        if path.ends_with("/credential") {
+            body["credentials"][0]["credential"] = json!(other);
+        }
+    });
+    assert_eq!(world.collect(&["patient_identity"]).await.unwrap_err().code(), "issued_cnf");
+    let failed = world.wire.issuer.credentials(None, 10).await.unwrap();
+    assert!(failed.iter().any(|one| one.event == Some(NotificationEvent::CredentialFailure)));
+}
+
+#[tokio::test]
+async fn what_the_issuer_refuses_of_an_enrolment() {
+    let behaviours: [(&str, Behaviour); 4] = [
+        (
+            "origin_not_allowed",
+            Behaviour { origin: Some("https://evil.example".into()), ..Behaviour::default() },
+        ),
+        ("client_data_type", Behaviour { kind: Some("webauthn.get".into()), ..Behaviour::default() }),
+        ("cross_origin", Behaviour { cross_origin: true, ..Behaviour::default() }),
+        ("rp_id_mismatch", Behaviour { rp_id: Some("evil.example".into()), ..Behaviour::default() }),
+    ];
+    for (code, behaviour) in behaviours {
+        let world = World::new(Naming::DidJwk, |_| {});
+        world.authenticator.behave(behaviour);
+        let refused = world.collect(&["patient_identity"]).await.unwrap_err();
+        assert!(refused.detail().contains(code) || refused.code().contains(code), "{refused}");
+        assert_eq!(world.issued().await, 0);
+    }
+    // No user verification: the wallet itself does not send it.
+    let world = World::new(Naming::DidJwk, |_| {});
+    world.authenticator.behave(Behaviour { user_verified: false, ..Behaviour::default() });
+    assert_eq!(world.collect(&["patient_identity"]).await.unwrap_err().code(), "user_not_verified");
+}
+
+#[tokio::test]
+async fn registrations_cannot_be_swapped_or_repeated() {
+    let world = World::new(Naming::DidJwk, |_| {});
+    // A registration made for another nonce and holder key.
+    let foreign = world.prepare(&["patient_identity"]).await.unwrap();
+    let foreign = world.authenticator.create(foreign.creation_options.as_ref().unwrap()).unwrap();
+    let foreign_value = serde_json::to_value(&foreign).unwrap();
+    world.rewrite(move |path, body| {
+        if path.ends_with("/credential") {
+            body["webauthn_registrations"] = json!([foreign_value]);
+        }
+    });
+    let refused = world.collect(&["patient_identity"]).await.unwrap_err();
+    assert!(refused.detail().contains("invalid_proof"), "{refused}");
+    *world.wire.rewrite.lock().unwrap() = None;
+
+    // Two registrations for one proof.
+    world.rewrite(|path, body| {
+        if path.ends_with("/credential") {
+            let one = body["webauthn_registrations"][0].clone();
+            body["webauthn_registrations"] = json!([one, one]);
+        }
+    });
+    let refused = world.collect(&["patient_identity"]).await.unwrap_err();
+    assert!(refused.detail().contains("enrolment_count"), "{refused}");
+
+    // ak_jkt without a registration.
+    world.rewrite(|path, body| {
+        if path.ends_with("/credential") {
+            body.as_object_mut().unwrap().remove("webauthn_registrations");
+        }
+    });
+    let refused = world.collect(&["patient_identity"]).await.unwrap_err();
+    assert!(refused.detail().contains("enrolment_registration_missing"), "{refused}");
+    assert_eq!(world.issued().await, 0);
+    *world.wire.rewrite.lock().unwrap() = None;
+
+    // The same WebAuthn credential again: same id and key, fresh challenge.
+    let prepared = world.prepare(&["patient_identity"]).await.unwrap();
+    let first = world.authenticator.create(prepared.creation_options.as_ref().unwrap()).unwrap();
+    issuance::finish(&prepared, Some(&first), &world.context()).await.unwrap();
+    let again = world.prepare(&["patient_identity"]).await.unwrap();
+    let replayed =
+        reassemble(&first, &world.authenticator.create(again.creation_options.as_ref().unwrap()).unwrap());
+    let refused = issuance::finish(&again, Some(&replayed), &world.context()).await.unwrap_err();
+    assert!(refused.detail().contains("enrolment_credential_id_seen"), "{refused}");
+}
+
+/// The attested key of `old` under the client data of `new` (format none: nothing signs the two together).
+fn reassemble(old: &RegistrationResponse, new: &RegistrationResponse) -> RegistrationResponse {
+    let mut mixed = old.clone();
+    mixed.response.client_data_json = new.response.client_data_json.clone();
+    mixed
+}
+
+#[tokio::test]
+async fn wallets_that_are_not_on_the_list_enrol_nothing() {
+    let mut world = World::new(Naming::DidJwk, |_| {});
+    world.wallet.client_id = "other.example".into();
+    let refused = world.collect(&["patient_identity"]).await.unwrap_err();
+    assert!(refused.detail().contains("wallet_unknown"), "{refused}");
+    let prepared = world.prepare(&["patient_identity"]).await.unwrap();
+    issuance::finish(&prepared, None, &world.context()).await.unwrap();
+}
