@@ -1,5 +1,6 @@
 //! Answering HTTP: binding, TLS, the layers around every route, and a graceful end.
 
+mod idle;
 mod layers;
 mod tls;
 
@@ -11,12 +12,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_server::Handle;
+use axum_server::tls_rustls::RustlsAcceptor;
+use carekey_core::random::{Random, SystemRandom};
 use hyper_util::rt::TokioTimer;
 use serde::Deserialize;
 use url::Url;
 
 use crate::client::Network;
 use crate::metrics::Metrics;
+use idle::IdleAcceptor;
 
 pub use layers::{RequestId, harden};
 
@@ -32,6 +36,8 @@ pub struct ServerConfig {
     pub tls: Option<TlsFiles>,
     /// Seconds for reading a request and making the head of its answer.
     pub request_seconds: u64,
+    /// Seconds after which a connection is closed on which no byte moved, at least five more than `request_seconds`.
+    pub idle_seconds: u64,
     /// Seconds that running requests get to finish when the server stops.
     pub shutdown_seconds: u64,
     /// Bytes of a request body.
@@ -56,6 +62,7 @@ impl Default for ServerConfig {
             public_url: None,
             tls: None,
             request_seconds: 30,
+            idle_seconds: 60,
             shutdown_seconds: 10,
             body_bytes: 512 * 1024,
             trusted_proxies: Vec::new(),
@@ -108,6 +115,8 @@ pub async fn run(
     metrics: &Arc<Metrics>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
+    // The first random bytes of a process take tens of milliseconds: not at the cost of the first client.
+    SystemRandom.fill(&mut [0; 1]);
     let handle = Handle::new();
     let (stopper, patience) = (handle.clone(), Duration::from_secs(config.shutdown_seconds));
     let waiting = tokio::spawn(async move {
@@ -117,18 +126,16 @@ pub async fn run(
     let service = harden(router, config, metrics).into_make_service_with_connect_info::<SocketAddr>();
     // Slow heads are cut here, slow bodies by the time limit of the request.
     let head_time = Duration::from_secs(config.request_seconds);
+    let idle =
+        IdleAcceptor(Duration::from_secs(config.idle_seconds.max(config.request_seconds.saturating_add(5))));
+    let mut server = axum_server::from_tcp(bound.listener)?.handle(handle).acceptor(idle);
+    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(head_time);
     let outcome = match &config.tls {
-        None => {
-            let mut server = axum_server::from_tcp(bound.listener)?.handle(handle);
-            server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(head_time);
-            server.serve(service).await
-        }
+        None => server.serve(service).await,
         Some(files) => {
             let tls = tls::load(files)?;
             let renewals = tls::watch(tls.clone(), files.clone());
-            let mut server = axum_server::from_tcp_rustls(bound.listener, tls)?.handle(handle);
-            server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(head_time);
-            let outcome = server.serve(service).await;
+            let outcome = server.map(|idle| RustlsAcceptor::new(tls).acceptor(idle)).serve(service).await;
             renewals.abort();
             outcome
         }

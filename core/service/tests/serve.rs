@@ -495,3 +495,30 @@ async fn the_log_names_routes_and_codes_and_nothing_of_a_person() {
         assert!(!text.contains(personal), "{personal} in {text}");
     }
 }
+
+#[tokio::test]
+async fn silent_connections_are_closed() {
+    let server = start_with(
+        ServerConfig { request_seconds: 0, idle_seconds: 1, ..quick() },
+        Arc::new(MemoryStore::new()),
+    );
+    let beginnings: [&[u8]; 5] = [
+        b"",
+        b"P",
+        b"PRI * HTTP/2.0\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: x\r\n\r\n",
+    ];
+    let all = beginnings.map(|bytes| {
+        tokio::spawn(async move {
+            let mut socket = TcpStream::connect(server.address).await.unwrap();
+            socket.write_all(bytes).await.unwrap();
+            let mut rest = Vec::new();
+            let closed = socket.read_to_end(&mut rest);
+            assert!(tokio::time::timeout(Duration::from_secs(8), closed).await.is_ok(), "{bytes:?}");
+        })
+    });
+    for one in all {
+        one.await.unwrap();
+    }
+}
