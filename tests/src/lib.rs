@@ -1,3 +1,4 @@
 //! What the whole-system tests and benchmarks share.
 
 pub mod story;
+pub mod world;
