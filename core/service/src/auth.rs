@@ -66,9 +66,10 @@ pub fn presented(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// Answers 401 `unauthorized` to every request for `routes` without the token.
+/// Answers 401 `unauthorized` to every request for one of `routes` (at least one) without the token.
 pub fn require(routes: Router, token: BearerToken) -> Router {
-    routes.layer(from_fn_with_state(token, check))
+    // Not `layer`: that would ask for the token at unknown paths of the router this is merged into.
+    routes.route_layer(from_fn_with_state(token, check))
 }
 
 async fn check(State(token): State<BearerToken>, request: Request, next: Next) -> Response {

@@ -94,9 +94,9 @@ impl RateLimiter {
     }
 }
 
-/// Answers 429 `too_many_requests` with `Retry-After` to clients that ask for `routes` too often.
+/// Answers 429 `too_many_requests` with `Retry-After` to clients that ask for any of `routes` (at least one) too often.
 pub fn apply(routes: Router, limiter: RateLimiter) -> Router {
-    routes.layer(from_fn_with_state(limiter, check))
+    routes.route_layer(from_fn_with_state(limiter, check))
 }
 
 async fn check(State(limiter): State<RateLimiter>, request: Request, next: Next) -> Response {

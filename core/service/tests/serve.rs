@@ -213,6 +213,26 @@ async fn every_bad_request_is_a_problem_with_a_code() {
 }
 
 #[tokio::test]
+async fn unknown_paths_are_404_wherever_the_protected_routes_stand() {
+    let protected = || {
+        let routes = Router::new().route("/manage", get(async || "managed"));
+        auth::require(routes, BearerToken::new(TOKEN.into()).unwrap())
+    };
+    let open = || Router::new().route("/open", get(async || "open"));
+    for router in [protected(), protected().merge(open()), open().merge(protected())] {
+        let bound = serve::bind(&quick()).unwrap();
+        let address = bound.address();
+        tokio::spawn(async move {
+            serve::run(bound, router, &quick(), &Metrics::new(), std::future::pending()).await
+        });
+        assert_eq!(send(address, "GET", "/nothing", "", b"").await.problem(), "not_found");
+        assert_eq!(send(address, "GET", "/manage", "", b"").await.problem(), "unauthorized");
+        let posted = send(address, "POST", "/manage", "", b"").await;
+        assert!([401, 405].contains(&posted.status));
+    }
+}
+
+#[tokio::test]
 async fn protocol_endpoints_answer_as_oauth_demands() {
     let server = start();
     for (path, headers, body, status, code) in [
