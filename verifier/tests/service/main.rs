@@ -1,0 +1,10 @@
+//! The verifier over a real socket, with the holder engine as its wallet.
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+mod bad_input;
+mod journey;
+mod once;
+mod portal;
+mod status;
+#[path = "../../../core/tests/support/world.rs"]
+mod world;
