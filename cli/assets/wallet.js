@@ -131,6 +131,7 @@ async function register(json) {
   const { response } = credential;
   return {
     prf: prfResult(credential),
+    prf_enabled: credential.getClientExtensionResults().prf?.enabled === true,
     registration: {
       id: credential.id,
       rawId: encode(credential.rawId),

@@ -39,6 +39,13 @@ pub struct PresentationReview {
     pub(super) request: AuthorizationRequest,
 }
 
+impl PresentationReview {
+    /// The verifier's client identifier, with its prefix.
+    pub fn client_id(&self) -> &str {
+        self.request.client_id.as_str()
+    }
+}
+
 /// One credential query.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QueryReview {
