@@ -144,12 +144,6 @@ impl Fetcher {
         Ok(fetched)
     }
 
-    /// Tells the cache that the document under `url` must not be served once it is older than `life`: what a `ttl` or
-    /// `exp` inside it says.
-    pub async fn shorten(&self, url: &Url, life: Duration) {
-        self.0.cache.shorten(url, life).await;
-    }
-
     async fn get_unbounded(&self, url: &Url, media_types: &[&str]) -> Result<Fetched> {
         let mut headers = HeaderMap::new();
         if !media_types.is_empty() {

@@ -9,6 +9,9 @@
 //! Readers see whole groups only, and may see one a moment before it is durable; what they then commit can only become
 //! durable after it. When a sync fails, nothing is known about the disk any more: the store answers this and every later
 //! commit with `store_failed` until it is opened anew (the kernel reports a failed sync only once).
+//!
+//! A deleted value stays in free parts of the log until sled writes over them: what must be gone when it is deleted goes
+//! through `carekey_core::store::Sealed`, and its key with it.
 
 mod layout;
 mod sync;

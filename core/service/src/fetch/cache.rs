@@ -29,7 +29,7 @@ struct State {
 struct Document {
     fetched: Fetched,
     at: Instant,
-    /// What the answer itself, or [`Cache::shorten`], allows.
+    /// What the answer itself allows.
     life: Duration,
 }
 
@@ -67,15 +67,6 @@ impl Cache {
                 state.failed = Some((Instant::now(), error.clone()));
                 Err(error)
             }
-        }
-    }
-
-    /// The document under `url` is not to be used from the cache once it is older than `life`.
-    pub(super) async fn shorten(&self, url: &Url, life: Duration) {
-        let slot = self.slot(url);
-        let mut state = slot.0.lock().await;
-        if let Some(document) = &mut state.document {
-            document.life = document.life.min(life);
         }
     }
 
