@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::evidence::{Evidence, SourceEvidence, StatusEvidence, UnverifiedPresentation};
 use super::outcome::{Check, Refusal, RefusalCode, StepUpOutcome, VerifiedCredential, VerifiedPresentation};
-use super::request::StepUpDemand;
+use super::request::{StepUpCarrier, StepUpDemand};
 use crate::attestation::level::{AssuranceLevel, KeyProtection};
 use crate::binding::claim::{BIOMETRIC_BINDING_LEVEL, WEBAUTHN_BINDING};
 use crate::binding::report::Report;
@@ -342,6 +342,14 @@ impl Judge<'_> {
         };
         self.credential = Some(carrier.query_id.clone());
         let (credential, key_binding) = (carrier.bound.credential(), carrier.bound.key_binding());
+        // Another credential's approval does not count: the second key must have signed what was asked.
+        if demand.carrier == StepUpCarrier::TransactionData && key_binding.transaction_data().is_none() {
+            let unbound = Err(Error::untrusted(
+                "kb_transaction_data_mismatch",
+                "the credential with the step-up does not approve the transaction that asked for it",
+            ));
+            return self.record("step_up_transaction", "", unbound);
+        }
         let holder_key = credential.holder_key().ok_or_else(|| {
             Error::untrusted("holder_key_missing", "the credential names no key of its holder")
         })?;
