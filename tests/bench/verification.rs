@@ -1,6 +1,7 @@
 //! What verification costs, in one run on one thread: bare signatures first, then the work of a verifier, an issuer and
 //! of other libraries on the same presentation. The ratios are printed at the end, beside the aims.
 
+mod http;
 mod summary;
 
 use std::hint::black_box;
@@ -84,4 +85,8 @@ fn main() {
     credentials(&mut criterion);
     criterion.final_summary();
     summary::print();
+    // Not when criterion only lists or profiles.
+    if std::env::args().all(|argument| argument == "--bench" || !argument.starts_with("--")) {
+        http::run();
+    }
 }

@@ -244,7 +244,8 @@ pub struct Wallet {
     issuers: IssuerTrust,
     verifiers: VerifierTrust,
     clock: Arc<FixedClock>,
-    http: Arc<Fetcher>,
+    http: Arc<dyn HttpClient>,
+    dids: Arc<Fetcher>,
 }
 
 impl Wallet {
@@ -268,14 +269,22 @@ impl Wallet {
             issuers: IssuerTrust::new(vec![rule]),
             verifiers: VerifierTrust::new(vec![anchor(world.verifier.anchor())], Vec::new()),
             clock: Arc::clone(&world.clock),
-            http: Arc::clone(&world.http),
+            http: world.http.clone(),
+            dids: Arc::clone(&world.http),
         }
+    }
+
+    /// The same wallet behind another HTTP client.
+    #[must_use]
+    pub fn with_http(mut self, http: Arc<dyn HttpClient>) -> Self {
+        self.http = http;
+        self
     }
 
     fn issuance(&self) -> IssuanceContext<'_> {
         IssuanceContext {
             http: &*self.http,
-            dids: &*self.http,
+            dids: &*self.dids,
             keys: &self.keys,
             trust: &self.issuers,
             wallet: &self.identity,
@@ -288,7 +297,7 @@ impl Wallet {
     fn presentation(&self) -> PresentationContext<'_> {
         PresentationContext {
             http: &*self.http,
-            dids: &*self.http,
+            dids: &*self.dids,
             keys: &self.keys,
             trust: &self.verifiers,
             rp_id: &self.identity.rp_id,
