@@ -1,0 +1,315 @@
+// The journey as a person sees it: desk, wallet, portal, in headless Chromium with a virtual authenticator; with user
+// verification, and without, which must be refused; with PRF, and without.
+
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+
+import { authenticator, id, startBrowser, startDemo, watchedPage } from './demo.mjs'
+
+let browser
+before(async () => {
+  browser = await startBrowser()
+})
+after(async () => {
+  await browser?.close()
+})
+
+/** The three pages of one demo, the wallet's with an authenticator. */
+const openPages = async (demo, { prf, viewport = { width: 1280, height: 900 }, colorScheme = 'light' }) => {
+  const context = await browser.newContext({ viewport, colorScheme })
+  const complaints = []
+  const [desk, wallet, portal] = [
+    await watchedPage(context, complaints),
+    await watchedPage(context, complaints),
+    await watchedPage(context, complaints)
+  ]
+  const device = await authenticator(wallet, { prf })
+  await desk.goto(demo.links.desk)
+  await wallet.goto(demo.links.wallet)
+  await portal.goto(demo.links.portal)
+  return { context, desk, wallet, portal, device, complaints }
+}
+
+/** The desk offers a patient's identity: link and transaction code. */
+const offer = async desk => {
+  await id(desk, 'patient-zofie-testova').click()
+  assert.match(await desk.locator('main').innerText(), /Testová-Müllerová/)
+  await id(desk, 'create-offer').click()
+  await id(desk, 'offer').waitFor()
+  assert.ok(await id(desk, 'qr').isVisible())
+  const code = id(desk, 'tx-code')
+  return {
+    link: await id(desk, 'offer-link').getAttribute('href'),
+    code: (await code.count()) ? (await code.innerText()).replaceAll(/\s/g, '') : null
+  }
+}
+
+/** The wallet accepts the offer. */
+const accept = async (wallet, { link, code }) => {
+  await wallet.goto(link)
+  await id(wallet, 'offered').first().waitFor()
+  if (code) await id(wallet, 'tx-code').fill(code)
+  await id(wallet, 'accept').click()
+}
+
+/** The portal asks; the link for the wallet. */
+const ask = async (portal, mode = 'jwt') => {
+  await portal.goto(new URL('/', portal.url()).href)
+  if (mode !== 'jwt') {
+    await portal.locator('summary').filter({ hasText: 'For developers' }).click()
+    await id(portal, `mode-${mode}`).check()
+  }
+  await id(portal, 'create-request').click()
+  await id(portal, 'request').waitFor()
+  return id(portal, 'request-link').getAttribute('href')
+}
+
+const verdict = async (page, state) => {
+  const found = page.locator(`[data-test="verdict"][data-state="${state}"]`)
+  await found.waitFor({ timeout: 15_000 })
+  return found
+}
+
+/** Screenshots go where somebody asked for them. */
+const picture = async (page, name) => {
+  const folder = process.env.CAREKEY_SCREENSHOTS
+  if (folder) await page.screenshot({ path: `${folder}/${name}.png` })
+}
+
+/** Width of what the page shows beyond its window, in pixels. */
+const overflow = page => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
+
+const journey = prf => async () => {
+  const demo = await startDemo()
+  let code
+  try {
+    const { desk, wallet, portal, device, complaints, context } = await openPages(demo, { prf })
+    await picture(desk, 'desk')
+
+    // The hospital offers; the patient accepts with one prompt.
+    const offered = await offer(desk)
+    await picture(desk, 'offer')
+    assert.match(offered.code ?? '', /^\d{4,10}$/)
+    await wallet.goto(offered.link)
+    await id(wallet, 'offered').first().waitFor()
+    await picture(wallet, 'wallet-offer')
+    await accept(wallet, offered)
+    await id(wallet, 'verdict').waitFor()
+    await picture(wallet, 'wallet-stored')
+    assert.equal(await id(wallet, 'verdict').getAttribute('data-tone'), 'good', await wallet.locator('main').innerText())
+    assert.deepEqual(device.prompts, { created: 1, asserted: 0 })
+    assert.equal((await device.credentials()).length, 1)
+    await id(wallet, 'home').click()
+    await id(wallet, 'credential').waitFor()
+    const protection = await id(wallet, 'protection').getAttribute('data-protection')
+    await picture(wallet, 'wallet-home')
+
+    // The desk's page noticed.
+    await desk.locator('[data-test="offer-state"]', { hasText: /issued|collected/i }).waitFor({ timeout: 15_000 })
+
+    // The portal asks, the wallet shows everything, one prompt, and the portal turns green by itself.
+    const link = await ask(portal)
+    await picture(portal, 'portal-request')
+    await wallet.goto(link)
+    await id(wallet, 'verifier').waitFor()
+    assert.equal(await id(wallet, 'verifier').getAttribute('data-trusted'), 'true')
+    assert.ok((await id(wallet, 'purpose').innerText()).length > 5)
+    const boxes = await id(wallet, 'claim-box').evaluateAll(boxes => boxes.map(box => JSON.parse(box.dataset.path)[0]))
+    for (const claim of ['given_name', 'family_name', 'birthdate']) assert.ok(boxes.includes(claim), `${claim} in ${boxes}`)
+    await picture(wallet, 'wallet-request')
+    let reloads = 0
+    portal.on('framenavigated', frame => frame === portal.mainFrame() && reloads++)
+    await id(wallet, 'send').click()
+    await verdict(portal, 'verified')
+    assert.equal(reloads, 0, 'the portal reloaded')
+    assert.deepEqual(device.prompts, { created: 1, asserted: 1 })
+    await picture(portal, 'portal-verified')
+    assert.match(await id(portal, 'disclosed').innerText(), /Testová-Müllerová/)
+    assert.equal(await id(portal, 'level').getAttribute('data-level'), 'uv')
+    const checks = await id(portal, 'check').evaluateAll(checks => checks.map(check => check.dataset.passed))
+    assert.ok(checks.length >= 10 && checks.every(passed => passed === 'true'), checks.join())
+    await id(wallet, 'verdict').waitFor()
+    await picture(wallet, 'wallet-sent')
+
+    // The same without encryption beyond the transport.
+    await wallet.goto(await ask(portal, 'plain'))
+    await id(wallet, 'send').click()
+    await verdict(portal, 'verified')
+    assert.deepEqual(device.prompts, { created: 1, asserted: 2 })
+
+    // The patient may decline; nobody is asked for a finger.
+    await wallet.goto(await ask(portal))
+    await id(wallet, 'decline').click()
+    await verdict(portal, 'declined')
+    assert.deepEqual(device.prompts, { created: 1, asserted: 2 })
+
+    // Locked, the wallet shows nothing; its own passkey opens it.
+    if (prf) {
+      await wallet.goto(demo.links.wallet)
+      await id(wallet, 'lock').click()
+      await id(wallet, 'unlock').waitFor()
+      assert.equal(await id(wallet, 'credential').count(), 0)
+      await picture(wallet, 'wallet-locked')
+      await id(wallet, 'unlock').click()
+      await id(wallet, 'credential').waitFor()
+    }
+
+    // The desk revokes; the portal refuses for that reason.
+    await desk.goto(new URL('/', desk.url()).href)
+    desk.on('dialog', dialog => dialog.accept())
+    await id(desk, 'revoke').first().click()
+    await desk.locator('[data-test="credential"][data-status="revoked"]').first().waitFor()
+    await picture(desk, 'desk-revoked')
+    await new Promise(resolve => setTimeout(resolve, 3_000))
+    await wallet.goto(await ask(portal))
+    await id(wallet, 'send').click()
+    const refused = await verdict(portal, 'refused')
+    assert.equal(await refused.getAttribute('data-code'), 'credential_revoked')
+    await picture(portal, 'portal-revoked')
+
+    assert.deepEqual(complaints, [])
+    await context.close()
+    return protection
+  } finally {
+    code = await demo.stop()
+    assert.equal(code, 0, demo.output())
+  }
+}
+
+describe('with user verification', () => {
+  let withPrf
+  test('the whole journey, PRF on', { timeout: 120_000 }, async () => {
+    withPrf = await journey(true)()
+  })
+  test('the whole journey, PRF off', { timeout: 120_000 }, async () => {
+    const without = await journey(false)()
+    assert.notEqual(without, withPrf, 'the wallet says the same of both')
+  })
+})
+
+describe('without user verification', { timeout: 120_000 }, () => {
+  /** What a dishonest page would do: not ask for user verification. */
+  const dontAsk = page =>
+    page.addInitScript(() => {
+      const soften = options => {
+        if (options?.publicKey?.authenticatorSelection) {
+          options.publicKey.authenticatorSelection.userVerification = 'discouraged'
+        }
+        if (options?.publicKey) options.publicKey.userVerification = 'discouraged'
+        // PRF implies user verification.
+        if (options?.publicKey?.extensions) delete options.publicKey.extensions.prf
+        return options
+      }
+      const container = navigator.credentials
+      const [create, get] = [container.create.bind(container), container.get.bind(container)]
+      container.create = options => create(soften(options))
+      container.get = options => get(soften(options))
+    })
+
+  test('the browser asks in vain: nothing is stored, nothing is sent', async () => {
+    const demo = await startDemo()
+    try {
+      const { desk, wallet, portal, device, context } = await openPages(demo, { prf: false })
+      await device.userVerified(false)
+      const offered = await offer(desk)
+      await accept(wallet, offered)
+      await id(wallet, 'problem').waitFor({ timeout: 90_000 })
+      assert.match(await id(wallet, 'problem').getAttribute('data-code'), /^webauthn_/)
+      await picture(wallet, 'wallet-uv-refused')
+
+      await device.userVerified(true)
+      await desk.goto(new URL('/', desk.url()).href)
+      await accept(wallet, await offer(desk))
+      await id(wallet, 'verdict').waitFor()
+      await device.userVerified(false)
+      await wallet.goto(await ask(portal))
+      await id(wallet, 'send').click()
+      await id(wallet, 'problem').waitFor({ timeout: 90_000 })
+      assert.equal(await portal.locator('[data-test="verdict"][data-state="verified"]').count(), 0)
+      assert.equal(device.prompts.asserted, 0)
+      await context.close()
+    } finally {
+      await demo.stop()
+    }
+  })
+
+  test('a page that does not ask for it is refused', async () => {
+    const demo = await startDemo()
+    try {
+      const { desk, wallet, portal, device, context } = await openPages(demo, { prf: false })
+      await accept(wallet, await offer(desk))
+      await id(wallet, 'verdict').waitFor()
+      await dontAsk(wallet)
+      await device.userVerified(false)
+
+      // At presentation the assertion has no UV flag.
+      await wallet.goto(await ask(portal))
+      await id(wallet, 'send').click()
+      await id(wallet, 'problem').or(id(wallet, 'verdict')).waitFor({ timeout: 60_000 })
+      assert.equal(await portal.locator('[data-test="verdict"][data-state="verified"]').count(), 0)
+      const told = await wallet.locator('main').innerText()
+      const codes = await id(wallet, 'problem').evaluateAll(all => all.map(one => one.dataset.code))
+      assert.ok(codes.includes('user_not_verified') || /verif/i.test(told), `${codes} ${told}`)
+
+      // At enrolment neither.
+      await desk.goto(new URL('/', desk.url()).href)
+      await accept(wallet, await offer(desk))
+      await id(wallet, 'problem').waitFor({ timeout: 60_000 })
+      assert.equal(await id(wallet, 'problem').getAttribute('data-code'), 'user_not_verified')
+      await context.close()
+    } finally {
+      await demo.stop()
+    }
+  })
+})
+
+describe('on a telephone', () => {
+  test('no page is wider than its window, in the dark too', { timeout: 120_000 }, async () => {
+    const demo = await startDemo()
+    try {
+      const viewport = { width: 360, height: 740 }
+      const { desk, wallet, portal, context } = await openPages(demo, { prf: true, viewport, colorScheme: 'dark' })
+      for (const [name, page] of Object.entries({ desk, wallet, portal })) {
+        assert.ok((await overflow(page)) <= 0, `${name} is too wide`)
+        await picture(page, `phone-${name}`)
+      }
+      const offered = await offer(desk)
+      assert.ok((await overflow(desk)) <= 0, 'the offer is too wide')
+      await accept(wallet, offered)
+      await id(wallet, 'verdict').waitFor()
+      await wallet.goto(await ask(portal))
+      await id(wallet, 'verifier').waitFor()
+      for (const [name, page] of Object.entries({ wallet, portal })) {
+        assert.ok((await overflow(page)) <= 0, `the request of ${name} is too wide`)
+        await picture(page, `phone-${name}-request`)
+      }
+      await id(wallet, 'send').click()
+      await verdict(portal, 'verified')
+      assert.ok((await overflow(portal)) <= 0, 'the outcome is too wide')
+      await picture(portal, 'phone-portal-verified')
+      await context.close()
+    } finally {
+      await demo.stop()
+    }
+  })
+
+  test('the keyboard reaches everything', { timeout: 60_000 }, async () => {
+    const demo = await startDemo()
+    try {
+      const { desk, portal, context } = await openPages(demo, { prf: true })
+      for (const [page, target] of [[desk, 'patient-zofie-testova'], [portal, 'create-request']]) {
+        let reached = false
+        for (let step = 0; step < 60 && !reached; step++) {
+          await page.keyboard.press('Tab')
+          reached = await page.evaluate(name => document.activeElement?.dataset.test === name, target)
+        }
+        assert.ok(reached, `${target} cannot be reached with Tab`)
+      }
+      await desk.keyboard.press('Enter')
+      await id(desk, 'create-offer').waitFor()
+      await context.close()
+    } finally {
+      await demo.stop()
+    }
+  })
+})

@@ -1,0 +1,101 @@
+// Issuer and verifier as an operator would start them: `carekey issuer --config` and `carekey verifier --config`, each
+// with a configuration file and a data folder of its own.
+
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const program = process.env.CAREKEY ?? new URL('../../target/debug/carekey', import.meta.url).pathname
+
+const freePort = () =>
+  new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
+
+/** Starts a service and waits until it is ready. */
+const start = async (name, url, config, folder) => {
+  const file = join(folder, `${name}.toml`)
+  await writeFile(file, config)
+  const child = spawn(program, [name, '--config', file], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+  let log = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', text => (log += text))
+  const ended = new Promise(resolve => child.once('exit', resolve))
+  for (let tries = 0; tries < 300; tries++) {
+    const ready = await fetch(`${url}/readyz`).then(r => r.ok).catch(() => false)
+    if (ready) return { child, ended, log: () => log }
+    if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}:\n${log}`)
+    await new Promise(resolve => setTimeout(resolve, 100))
+  }
+  throw new Error(`${name} is not ready:\n${log}`)
+}
+
+/** Both services, and their management APIs. */
+export const services = async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'carekey-interop-'))
+  const [hospitalPort, portalPort] = [await freePort(), await freePort()]
+  const hospital = `http://localhost:${hospitalPort}`
+  const portal = `http://localhost:${portalPort}`
+  const issuer = await start('issuer', hospital, `
+data_dir = "hospital"
+
+[server]
+listen = "127.0.0.1:${hospitalPort}"
+public_url = "${hospital}"
+
+[issuer]
+name = "Interop hospital"
+`, folder)
+  const verifier = await start('verifier', portal, `
+data_dir = "portal"
+name = "Interop portal"
+
+[server]
+listen = "127.0.0.1:${portalPort}"
+public_url = "${portal}"
+
+[fetch]
+loopback = true
+
+[types]
+patient_identity = ["${hospital}/vct/patient-identity"]
+
+[[trust]]
+anchors = ["hospital/ca.pem"]
+`, folder)
+  const api = (base, token) => async (method, path, body) => {
+    const response = await fetch(base + path, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: body && JSON.stringify(body)
+    })
+    const answer = await response.json()
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${JSON.stringify(answer)}`)
+    return answer
+  }
+  const token = async path => (await readFile(join(folder, path), 'utf8')).trim()
+  return {
+    hospital,
+    portal,
+    desk: api(hospital, await token('hospital/management.token')),
+    staff: api(portal, await token('portal/management.token')),
+    stop: async () => {
+      for (const { child, ended } of [issuer, verifier]) {
+        child.kill('SIGTERM')
+        await ended
+      }
+      await rm(folder, { recursive: true })
+    },
+    logs: () => issuer.log() + verifier.log()
+  }
+}
+
+/** A synthetic patient of the desk. */
+export const patient = JSON.parse(
+  await readFile(new URL('../../issuer/patients/zofie-testova.json', import.meta.url), 'utf8')
+)
