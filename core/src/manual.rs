@@ -1,4 +1,10 @@
 //! The design of CareKey, as pages to read.
 
+#[doc = include_str!("manual/threats.md")]
+pub mod threats {}
+
+#[doc = include_str!("manual/decisions.md")]
+pub mod decisions {}
+
 #[doc = include_str!("manual/errors.md")]
 pub mod errors {}
