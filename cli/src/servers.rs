@@ -40,7 +40,7 @@ pub(crate) async fn issuer(file: &Path) -> Result<(), Failure> {
     let mut config: carekey_issuer::Config =
         config::load(Some(file), "CAREKEY_ISSUER").map_err(Failure::new)?;
     log::init(&config.log).map_err(Failure::new)?;
-    config.data = config::resolve(Some(file), &config.data);
+    config.data_dir = config::resolve(Some(file), &config.data_dir);
     if let Some(metadata) = &mut config.fido_metadata {
         metadata.blob = config::resolve(Some(file), &metadata.blob);
         for root in &mut metadata.roots {
@@ -49,12 +49,12 @@ pub(crate) async fn issuer(file: &Path) -> Result<(), Failure> {
     }
     let bound = serve::bind(&config.server).map_err(Failure::new)?;
     let public_url = bound.public_url(&config.server).map_err(Failure::new)?;
-    let store = open_store(&config.data)?;
+    let store = open_store(&config.data_dir)?;
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     let app =
         carekey_issuer::App::open(&config, &public_url, store, clock, random).await.map_err(Failure::new)?;
     println!("CareKey issuer at {public_url}, listening on {}", bound.address());
-    println!("Management token and keys: {}", config.data.display());
+    println!("Management token and keys: {}", config.data_dir.display());
     let metrics = app.metrics();
     serve::run(bound, carekey_issuer::router(&app), &config.server, &metrics, serve::signal())
         .await

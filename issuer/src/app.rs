@@ -90,7 +90,7 @@ impl App {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Arc<Self>, StartError> {
-        let data = &config.data;
+        let data = &config.data_dir;
         std::fs::create_dir_all(data).map_err(|error| named(data, &error))?;
         let keys = keys::load_or_create(data, public_url, &*random, &*clock)?;
         let token = BearerToken::load_or_create(&data.join("management.token"), &*random)?;

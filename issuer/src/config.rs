@@ -21,7 +21,7 @@ pub struct Config {
     /// Requests per client on the wallet endpoints.
     pub limit: LimitConfig,
     /// Folder of keys, certificates, secrets and the embedded store.
-    pub data: PathBuf,
+    pub data_dir: PathBuf,
     /// Names, links and the kind of signing key.
     pub issuer: IssuerConfig,
     /// Lifetimes in seconds; what is not set keeps its default.
@@ -120,7 +120,7 @@ impl Default for Config {
             server,
             log: LogConfig::default(),
             limit: LimitConfig::default(),
-            data: PathBuf::from("carekey-issuer"),
+            data_dir: PathBuf::from("data/issuer"),
             issuer: IssuerConfig::default(),
             lifetimes: Lifetimes::default(),
             wallets: Vec::new(),

@@ -93,7 +93,7 @@ impl World {
 
         let no_limit = LimitConfig { per_minute: 0, burst: 0 };
         let mut issuer_config = carekey_issuer::Config {
-            data: folder.path().join("issuer"),
+            data_dir: folder.path().join("issuer"),
             limit: no_limit,
             wallets: vec![carekey_core::issuer::Wallet {
                 client_id: WALLET.to_owned(),

@@ -89,7 +89,7 @@ impl App {
     ) -> std::io::Result<Arc<Self>> {
         let (folder, source) = (&config.data_dir, &*random);
         let keys = keys::load_or_create(&folder.join("keys"), &public_url, source, &*clock)?;
-        let token = BearerToken::load_or_create(&folder.join("management-token"), source)?;
+        let token = BearerToken::load_or_create(&folder.join("management.token"), source)?;
         let sealing = keys::load_or_create_secret(&folder.join("keys").join("store.key"), source)?;
         let store = Sealed::new(store, &sealing, Arc::clone(&random)).map_err(std::io::Error::other)?;
         let pages = Access::new(

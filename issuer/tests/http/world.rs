@@ -86,7 +86,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.server.listen = ([127, 0, 0, 1], 0).into();
-        config.data = folder.path().join("issuer");
+        config.data_dir = folder.path().join("issuer");
         config.limit.per_minute = 0;
         change(&mut config);
         let clock = Arc::new(FixedClock::new(UnixTime::from_secs(1_796_000_000)));
