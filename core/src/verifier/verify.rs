@@ -395,7 +395,7 @@ impl Judge<'_> {
             client: verified.step_up.client,
             at: verified.step_up.at,
             amr: verified.amr().into_iter().map(str::to_owned).collect(),
-            warnings: verified.warnings.iter().filter_map(|warning| name(warning)).collect(),
+            warnings: verified.warnings.iter().filter_map(name).collect(),
             wallet_asserted_factors: verified.wallet_asserted_factors,
         })
     }

@@ -100,7 +100,7 @@ fn example_values_match_by_type_and_value() {
 #[test]
 fn example_credential_sets() {
     let Some(query) = example("query_lang/credentials_alternatives.json") else { return };
-    let answered = |ids: &[&'static str]| query.check_answered(ids.to_vec().into_iter());
+    let answered = |ids: &[&'static str]| query.check_answered(ids.iter().copied());
     for ids in [
         vec!["pid"],
         vec!["other_pid"],
