@@ -5,7 +5,6 @@
 
 pub mod app;
 pub mod config;
-mod cors;
 mod reply;
 pub mod routes;
 mod table;
@@ -13,7 +12,7 @@ mod table;
 use std::sync::Arc;
 
 use axum::Router;
-use carekey_service::{auth, health, limit};
+use carekey_service::{auth, cors, health, limit};
 
 pub use app::App;
 pub use config::Config;

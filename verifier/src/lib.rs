@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};
-use carekey_service::{auth, health, limit};
+use carekey_service::{auth, cors, health, limit};
 
 pub use app::{App, CreateRequest, CreatedRequest, Outcome, RequestState, RequestView};
 pub use config::Config;
@@ -23,7 +23,7 @@ pub use config::Config;
 pub enum Access {
     /// The bearer of the management token.
     Management,
-    /// Everybody, as often as the rate limit allows.
+    /// Everybody, from pages of every origin, as often as the rate limit allows.
     Public,
 }
 
@@ -56,8 +56,9 @@ pub fn router(app: Arc<App>) -> Router {
             Access::Public => public = public.route(path, handlers),
         }
     }
+    let public = cors::open(public.with_state(Arc::clone(&app)));
     auth::require(management.with_state(Arc::clone(&app)), app.token().clone())
-        .merge(limit::apply(public.with_state(Arc::clone(&app)), app.limiter().clone()))
+        .merge(limit::apply(public, app.limiter().clone()))
         .merge(health::routes(app.store(), app.clock(), Arc::clone(app.metrics())))
         .merge(routes::portal::router(Arc::clone(&app), Arc::clone(app.pages())))
 }

@@ -10,6 +10,7 @@
 pub mod auth;
 pub mod client;
 pub mod config;
+pub mod cors;
 pub mod extract;
 pub mod fetch;
 pub mod health;

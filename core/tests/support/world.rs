@@ -106,6 +106,9 @@ pub struct Wanted {
     pub status: Option<u64>,
     pub expires_in: i64,
     pub second_key: bool,
+    pub iss: Option<String>,
+    pub key_header: Option<IssuerKeyHeader>,
+    pub status_uri: &'static str,
 }
 
 impl Default for Wanted {
@@ -124,6 +127,9 @@ impl Default for Wanted {
             status: Some(7),
             expires_in: 86_400,
             second_key: true,
+            iss: Some(ISS.into()),
+            key_header: None,
+            status_uri: STATUS_URI,
         }
     }
 }
@@ -194,10 +200,10 @@ impl World {
         let nested = nested.map(|path| serde_json::from_value::<ClaimPath>(path).unwrap());
         let paths: Vec<ClaimPath> = claims.keys().map(|name| ClaimPath::member(name)).chain(nested).collect();
         let frame = DisclosureFrame::of(&paths);
-        let status = wanted.status.map(|idx| StatusReference { idx, uri: STATUS_URI.into() });
+        let status = wanted.status.map(|idx| StatusReference { idx, uri: wanted.status_uri.into() });
         let input = IssueInput {
             vct: wanted.vct,
-            iss: Some(ISS),
+            iss: wanted.iss.as_deref(),
             validity: Validity {
                 issued_at: Some(NOW.plus(-1000)),
                 not_before: None,
@@ -209,7 +215,7 @@ impl World {
             aka_vcts: &[],
             claims,
             frame: &frame,
-            key_header: IssuerKeyHeader::X5c(self.issuer_x5c.clone()),
+            key_header: wanted.key_header.unwrap_or(IssuerKeyHeader::X5c(self.issuer_x5c.clone())),
             digest_algorithm: DigestAlgorithm::Sha256,
         };
         StoredCredential {
@@ -241,9 +247,13 @@ impl World {
 
     /// The status list as the hospital publishes it at the time of its clock.
     pub fn status_token(&self, ttl: Option<u64>, lifetime: i64) -> String {
+        self.status_token_at(STATUS_URI, ttl, lifetime)
+    }
+
+    pub fn status_token_at(&self, uri: &str, ttl: Option<u64>, lifetime: i64) -> String {
         let now = self.clock.now();
         let input = StatusListTokenInput {
-            uri: STATUS_URI,
+            uri,
             issued_at: now,
             expires_at: Some(now.plus(lifetime)),
             ttl,

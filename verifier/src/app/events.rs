@@ -1,8 +1,10 @@
 //! Telling pages what happens to a request, as it happens.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use carekey_core::Result;
+use carekey_core::clock::UnixTime;
 use carekey_core::verifier::RefusalCode;
 use futures_util::stream::{self, Stream};
 use serde::Serialize;
@@ -52,6 +54,7 @@ struct Reader {
     id: String,
     session: Option<String>,
     events: broadcast::Receiver<StateEvent>,
+    expires_at: UnixTime,
     phase: Phase,
 }
 
@@ -75,14 +78,14 @@ impl App {
         session: Option<&str>,
     ) -> Result<Option<impl Stream<Item = StateEvent> + Send + use<>>> {
         let events = self.events.0.subscribe();
-        if !self.record(id).await?.is_some_and(|record| record.value.in_session(session)) {
-            return Ok(None);
-        }
+        let record = self.record(id).await?.filter(|record| record.value.in_session(session));
+        let Some(expires_at) = record.map(|record| record.value.request.expires_at) else { return Ok(None) };
         let reader = Reader {
             app: Arc::clone(self),
             id: id.to_owned(),
             session: session.map(str::to_owned),
             events,
+            expires_at,
             phase: Phase::Current,
         };
         Ok(Some(stream::unfold(reader, |mut reader| async {
@@ -103,7 +106,8 @@ impl Reader {
                 }
                 Phase::Following => {}
             }
-            let left = self.seconds_left().await?;
+            // Then it ends by itself; a clock that jumps costs one more look.
+            let left = u64::try_from(self.expires_at.since(self.app.now())).unwrap_or(0).clamp(1, 3600);
             tokio::select! {
                 received = self.events.recv() => match received {
                     Ok(event) if event.id == self.id => {
@@ -116,7 +120,7 @@ impl Reader {
                     Err(RecvError::Lagged(_)) => self.phase = Phase::Current,
                     Err(RecvError::Closed) => return None,
                 },
-                () = tokio::time::sleep(left) => self.phase = Phase::Current,
+                () = tokio::time::sleep(Duration::from_secs(left)) => self.phase = Phase::Current,
             }
         }
     }
@@ -127,12 +131,5 @@ impl Reader {
             self.phase = Phase::Ended;
         }
         Some(StateEvent { id: view.id, state: view.state, attempt: None })
-    }
-
-    /// Until the request expires by itself.
-    async fn seconds_left(&self) -> Option<std::time::Duration> {
-        let record = self.app.record(&self.id).await.ok()??;
-        let left = record.value.request.expires_at.since(self.app.now());
-        Some(std::time::Duration::from_secs(u64::try_from(left).unwrap_or(0).clamp(1, 3600)))
     }
 }

@@ -93,12 +93,13 @@ impl Gatherer {
         trust: &IssuerTrust,
         now: UnixTime,
     ) -> Result<Arc<TrustedIssuer>> {
-        self.key(credential.vct(), &credential.issuer_key_reference()?, trust, now).await
+        self.key(credential.vct(), credential.iss(), &credential.issuer_key_reference()?, trust, now).await
     }
 
     async fn key(
         &self,
         vct: &str,
+        iss: Option<&str>,
         reference: &IssuerKeyReference,
         trust: &IssuerTrust,
         now: UnixTime,
@@ -116,8 +117,7 @@ impl Gatherer {
             IssuerKeyReference::Did(url) => {
                 trust.check_did(vct, url.did())?;
                 let document = self.dids.resolve(url.did()).await?;
-                // Whether `iss` is this DID was checked when the reference was read.
-                trust.by_did(vct, None, url, &document).map(Arc::new)
+                trust.by_did(vct, iss, url, &document).map(Arc::new)
             }
             IssuerKeyReference::WellKnown { iss, kid } => {
                 trust.check_https_issuer(vct, iss)?;
@@ -198,7 +198,7 @@ impl Gatherer {
             Err(error) if matches!(error.code(), "signature_invalid" | "alg_mismatch") => {
                 let named = token.issuer().or(Some(issuer.iss()));
                 let reference = IssuerKeyReference::of(token.header(), named)?;
-                let other = self.key(issuer.vct(), &reference, trust, now).await?;
+                let other = self.key(issuer.vct(), named, &reference, trust, now).await?;
                 match other.iss() == issuer.iss() {
                     true => verify(&other),
                     false => {

@@ -1,5 +1,6 @@
 //! A verifier on a free port of loopback, with a hospital in memory, and a wallet that talks to it.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,6 +26,8 @@ use crate::world::{ORIGIN, RP_ID, STATUS_URI, VCT, Wanted, Web, World, answer};
 /// What the hospital's web server says about its status list.
 pub struct Hospital {
     pub token: Mutex<Option<String>>,
+    /// Further documents by their address.
+    pub documents: Mutex<HashMap<String, String>>,
     pub fetches: AtomicUsize,
 }
 
@@ -61,6 +64,14 @@ impl Verifier {
     }
 
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_in(|_, config| change(config)).await
+    }
+
+    pub async fn start_with_rules(change: impl FnOnce(&World, &mut Vec<TrustRule>)) -> Self {
+        Self::start_in(|world, config| change(world, &mut config.trust)).await
+    }
+
+    async fn start_in(change: impl FnOnce(&World, &mut Config)) -> Self {
         let world = Arc::new(World::new());
         let folder = tempfile::tempdir().unwrap();
         let anchor: PathBuf = folder.path().join("hospital.pem");
@@ -72,11 +83,14 @@ impl Verifier {
             trust: vec![TrustRule { anchors: vec![anchor], ..TrustRule::default() }],
             ..Config::default()
         };
-        change(&mut config);
-        let hospital = Arc::new(Hospital { token: Mutex::default(), fetches: AtomicUsize::new(0) });
+        change(&world, &mut config);
+        let hospital = Arc::new(Hospital { token: Mutex::default(), documents: Mutex::default(), fetches: AtomicUsize::new(0) });
         *hospital.token.lock().unwrap() = Some(world.status_token(None, 3600));
         let web = Arc::clone(&hospital);
         let web = Web(move |request: &HttpRequest| -> Option<HttpResponse> {
+            if let Some(document) = web.documents.lock().unwrap().get(request.url.as_str()) {
+                return Some(answer(200, "application/json", document.clone()));
+            }
             assert_eq!(request.url.as_str(), STATUS_URI, "nothing else may be fetched");
             web.fetches.fetch_add(1, Ordering::SeqCst);
             web.token.lock().unwrap().clone().map(|token| answer(200, MEDIA_TYPE, token))

@@ -59,7 +59,6 @@ impl WalletError {
             "invalid_transaction_data" | "transaction_data_type" => Self::InvalidTransactionData,
             "dcql_format" => Self::VpFormatsNotSupported,
             "request_uri_method" => Self::InvalidRequestUriMethod,
-            "no_credential" | "declined" => Self::AccessDenied,
             _ => Self::InvalidRequest,
         }
     }

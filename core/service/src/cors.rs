@@ -27,7 +27,7 @@ const PREFLIGHT: [(HeaderName, HeaderValue); 3] = [
 ];
 
 /// Opens `routes` to pages of every origin.
-pub(crate) fn open(routes: Router) -> Router {
+pub fn open(routes: Router) -> Router {
     routes.layer(from_fn(answer))
 }
 
