@@ -257,7 +257,7 @@ function pass(credential) {
 }
 
 function logEntry(entry) {
-  const tone = { sent: "good", received: "accent", declined: "", failed: "bad" }[entry.kind] ?? "";
+  const tone = { sent: "good", received: "accent", refused: "warn" }[entry.kind] ?? "";
   return h("li", { "data-test": "activity-entry", "data-kind": entry.kind },
     h("div", { class: "split" }, h("strong", {}, entry.title), h("span", { class: "small soft" }, when(entry.at))),
     h("div", { class: "row" }, h("span", { class: `pill ${tone}` }, entry.kind), h("span", { class: "small soft" }, entry.party)),
@@ -276,7 +276,15 @@ function locked(then) {
       actions(action("Unlock", { class: "primary", "data-test": "unlock" }, async () => {
         await unlock();
         await (then ?? home)();
-      }))));
+      }))),
+    h("details", { class: "narrow" }, h("summary", {}, "The passkey is lost"),
+      h("div", { class: "stack" },
+        h("p", { class: "soft" }, "Nobody can open these records without it, not even this program. You can begin with an empty wallet and ask the hospital for new credentials."),
+        actions(action("Erase this wallet", { class: "danger", "data-test": "erase" }, async () => {
+          if (!window.confirm("Erase the wallet on this computer? Its credentials are gone for ever.")) return;
+          await api("POST", "/api/erase", {});
+          await (then ?? home)();
+        })))));
 }
 
 async function unlock() {
@@ -292,7 +300,13 @@ async function open(link) {
   const state = await api("GET", "/api/state");
   if (state.locked) return locked(() => open(link));
   lockButton.hidden = !state.can_lock;
-  const review = await api("POST", "/api/open", { link });
+  let review;
+  try {
+    review = await api("POST", "/api/open", { link });
+  } catch (error) {
+    if (error.code === "wallet_locked") return locked(() => open(link));
+    throw error;
+  }
   return review.kind === "offer" ? offer(review) : request(review);
 }
 
@@ -381,7 +395,9 @@ function queryCard(query) {
       claim,
       box: h("input", { type: "checkbox", id: `claim-${query.id}-${index}`, checked: claim.required, disabled: claim.required, "data-test": "claim-box", "data-path": JSON.stringify(claim.path) }),
     }));
-    place.replaceChildren(h("fieldset", {}, h("legend", {}, "What would leave your wallet"),
+    place.replaceChildren(
+      chosen.too_weak ? h("p", { class: "notice warn", "data-test": "too-weak" }, "They ask for a stronger binding than this credential has, so they will refuse it. You can send it nevertheless, or decline.") : "",
+      h("fieldset", {}, h("legend", {}, "What would leave your wallet"),
       boxes.map(({ claim, box }) => h("label", { class: "choice" }, box,
         h("span", {}, h("b", {}, claim.label), claim.values.map((value) => h("bdi", {}, value, h("br"))),
           h("span", { class: "hint" }, claim.required ? "needed for this request" : "optional: leaves only if you tick it"))))));

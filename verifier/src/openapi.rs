@@ -38,7 +38,9 @@ mod tests {
         let table = crate::routes();
         let routed: BTreeSet<(String, String)> = table
             .iter()
-            .flat_map(|(path, methods, ..)| methods.iter().map(move |method| ((*method).to_owned(), (*path).to_owned())))
+            .flat_map(|(path, methods, ..)| {
+                methods.iter().map(move |method| ((*method).to_owned(), (*path).to_owned()))
+            })
             .chain(operational)
             .collect();
         assert_eq!(documented, routed);
@@ -46,7 +48,11 @@ mod tests {
         for (path, methods, access, _) in &table {
             for method in *methods {
                 let operation = &paths[*path][method.to_lowercase()];
-                assert_eq!(operation.get("security").is_some(), *access == crate::Access::Management, "{path}");
+                assert_eq!(
+                    operation.get("security").is_some(),
+                    *access == crate::Access::Management,
+                    "{path}"
+                );
             }
         }
     }

@@ -60,6 +60,8 @@ fn server_config(port: u16) -> ServerConfig {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         // a page of the portal keeps its event stream open: do not wait for it
         shutdown_seconds: 1,
+        // the largest bodies are a pasted FHIR Bundle and a presentation
+        body_bytes: 512 * 1024,
         ..ServerConfig::default()
     }
 }

@@ -174,3 +174,6 @@ async fn home(State(wallet): State<Arc<Wallet>>, headers: HeaderMap) -> Response
         Err(_) => Problem::internal().into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests;

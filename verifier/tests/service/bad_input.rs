@@ -32,10 +32,16 @@ async fn requests_that_make_no_sense() {
         (one(json!({"template": null, "dcql_query": {"credentials": []}})), "dcql"),
         (one(json!({"template": null, "dcql_query": deep})), "json_too_deep"),
         (one(dcql(json!({"id": "a", "format": "mso_mdoc", "meta": {}}))), "dcql_format"),
-        (one(dcql(json!({"id": "a", "format": "dc+sd-jwt", "meta": {"vct_values": ["t"]},
-            "trusted_authorities": [{"type": "aki", "values": ["x"]}]}))), "dcql_trusted_authorities"),
-        (one(dcql(json!({"id": "a", "format": "dc+sd-jwt", "meta": {"vct_values": ["t"]},
-            "require_cryptographic_holder_binding": false}))), "dcql_holder_binding"),
+        (
+            one(dcql(json!({"id": "a", "format": "dc+sd-jwt", "meta": {"vct_values": ["t"]},
+            "trusted_authorities": [{"type": "aki", "values": ["x"]}]}))),
+            "dcql_trusted_authorities",
+        ),
+        (
+            one(dcql(json!({"id": "a", "format": "dc+sd-jwt", "meta": {"vct_values": ["t"]},
+            "require_cryptographic_holder_binding": false}))),
+            "dcql_holder_binding",
+        ),
         (
             one(json!({"template": null, "min_level": "uv", "dcql_query": {"credentials": [
                 {"id": "a", "format": "dc+sd-jwt", "meta": {"vct_values": ["t"]}}]}})),
@@ -46,7 +52,10 @@ async fn requests_that_make_no_sense() {
         (one(json!({"min_level": "uv", "locale": "e n"})), "invalid_transaction_data"),
         (one(json!({"response_mode": "fragment"})), "invalid_member"),
         (one(json!({"client_id_prefix": "openid_federation"})), "invalid_member"),
-        (one(json!({"transaction_data": [{"type": "t", "credential_ids": ["nobody"]}]})), "invalid_transaction_data"),
+        (
+            one(json!({"transaction_data": [{"type": "t", "credential_ids": ["nobody"]}]})),
+            "invalid_transaction_data",
+        ),
         (one(json!({"redirect_uri": "javascript:alert(1)"})), "redirect_uri"),
         (one(json!({"redirect_uri": "nonsense"})), "invalid_member"),
         (one(json!({"expires_in": 0})), "request_lifetime"),
@@ -71,7 +80,9 @@ async fn requests_that_make_no_sense() {
         let reply = raw(content_type, body).await;
         assert_eq!((reply.status, reply.code().as_str()), (status, code));
     }
-    for (body, status) in [(json!({}), 400), (json!({"response_code": 1}), 400), (json!({"response_code": ""}), 403)] {
+    for (body, status) in
+        [(json!({}), 400), (json!({"response_code": 1}), 400), (json!({"response_code": ""}), 403)]
+    {
         assert_eq!(verifier.post("/api/response-codes", &body).await.status, status);
     }
 }
@@ -90,10 +101,15 @@ async fn answers_that_make_no_sense() {
     let form = String::from_utf8(verifier.form_for(&link, &credentials).await).unwrap();
     let state = form.split("state=").nth(1).unwrap().to_owned();
     let good = url_decoded(form.strip_prefix("vp_token=").unwrap().split('&').next().unwrap());
-    let presentation = serde_json::from_str::<Value>(&good).unwrap()["patient"][0].as_str().unwrap().to_owned();
+    let presentation =
+        serde_json::from_str::<Value>(&good).unwrap()["patient"][0].as_str().unwrap().to_owned();
     let token = |presentation: &str| json!({"patient": [presentation]}).to_string();
     let (sd_jwt, kb_jwt) = presentation.rsplit_once('~').unwrap();
-    let none = format!("{}.{}.", base64url::encode(br#"{"alg":"none","typ":"kb+jwt"}"#), kb_jwt.split('.').nth(1).unwrap());
+    let none = format!(
+        "{}.{}.",
+        base64url::encode(br#"{"alg":"none","typ":"kb+jwt"}"#),
+        kb_jwt.split('.').nth(1).unwrap()
+    );
     let issuer_none = {
         let jwt = sd_jwt.split('~').next().unwrap();
         let head = base64url::encode(br#"{"alg":"none","typ":"dc+sd-jwt"}"#);
@@ -127,8 +143,14 @@ async fn answers_that_make_no_sense() {
         (encoded(&[("vp_token", &token(&format!("{sd_jwt}~"))), ("state", &state)]), "kb_jwt_missing"),
         (encoded(&[("vp_token", &token(&format!("{sd_jwt}~{none}"))), ("state", &state)]), "alg_none"),
         (encoded(&[("vp_token", &token(&issuer_none)), ("state", &state)]), "alg_none"),
-        (encoded(&[("vp_token", &token(&format!("{sd_jwt}~{kb_jwt}x"))), ("state", &state)]), "presentation_malformed"),
-        (format!("vp_token={{\"patient\":[\"{endless}\"]}}&state={state}").into_bytes(), "presentation_malformed"),
+        (
+            encoded(&[("vp_token", &token(&format!("{sd_jwt}~{kb_jwt}x"))), ("state", &state)]),
+            "presentation_malformed",
+        ),
+        (
+            format!("vp_token={{\"patient\":[\"{endless}\"]}}&state={state}").into_bytes(),
+            "presentation_malformed",
+        ),
     ];
     for (body, code) in cases {
         let shown = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
@@ -140,7 +162,8 @@ async fn answers_that_make_no_sense() {
         );
     }
     for (content_type, status) in [("application/json", 415), ("text/plain", 415), ("", 415)] {
-        let request = verifier.client.post(format!("{}{path}", verifier.base)).header("content-type", content_type);
+        let request =
+            verifier.client.post(format!("{}{path}", verifier.base)).header("content-type", content_type);
         assert_eq!(verifier.send(request.body(form.clone())).await.status, status);
     }
     let huge = verifier.post_form(&path, vec![b'a'; 300_000]).await;

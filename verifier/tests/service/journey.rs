@@ -97,7 +97,8 @@ async fn every_prefix_and_mode() {
     for prefix in ["redirect_uri", "x509_san_dns", "x509_hash", "decentralized_identifier"] {
         for mode in ["direct_post", "direct_post.jwt"] {
             for method in ["get", "post"] {
-                let extra = json!({"client_id_prefix": prefix, "response_mode": mode, "request_uri_method": method});
+                let extra =
+                    json!({"client_id_prefix": prefix, "response_mode": mode, "request_uri_method": method});
                 let (id, link) = verifier.create(extra).await;
                 let trust = verifier.trust();
                 let context = verifier.context(&trust);
@@ -135,7 +136,9 @@ async fn an_own_query_without_step_up() {
 #[tokio::test]
 async fn the_wallet_may_decline() {
     let verifier = Verifier::start().await;
-    for (extra, error) in [(json!({}), "access_denied"), (json!({"response_mode": "direct_post"}), "access_denied")] {
+    for (extra, error) in
+        [(json!({}), "access_denied"), (json!({"response_mode": "direct_post"}), "access_denied")]
+    {
         let (id, link) = verifier.create(extra).await;
         let trust = verifier.trust();
         let context = verifier.context(&trust);
@@ -157,7 +160,8 @@ async fn request_objects_are_for_open_requests_only() {
     assert_eq!((object.status, object.content_type.as_str()), (200, "application/oauth-authz-req+jwt"));
     assert_eq!(verifier.state(&id).await["state"], "opened");
     // A wallet's nonce comes back in the object.
-    let posted = verifier.post_form(&path, "wallet_nonce=qPmxiNFCR3QTm19POc8u&wallet_metadata=%7B%7D&new=1").await;
+    let posted =
+        verifier.post_form(&path, "wallet_nonce=qPmxiNFCR3QTm19POc8u&wallet_metadata=%7B%7D&new=1").await;
     let payload = posted.text.split('.').nth(1).unwrap();
     let payload: Value =
         serde_json::from_slice(&carekey_core::encoding::base64url::decode(payload).unwrap()).unwrap();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use carekey_core::encoding::base64url;
-use carekey_core::protocol::openid4vp::response::{FormResponse, UnverifiedResponse, vp_token_value};
 use carekey_core::limits::Limits;
+use carekey_core::protocol::openid4vp::response::{FormResponse, UnverifiedResponse, vp_token_value};
 use carekey_verifier::CreateRequest;
 use serde_json::json;
 
@@ -34,7 +34,8 @@ async fn of_a_hundred_answers_at_once_one_is_taken() {
     let form = verifier.form_for(&link, &credentials).await;
     let attempts: Vec<_> = (0..100)
         .map(|_| {
-            let (verifier, form, path) = (Arc::clone(&verifier), form.clone(), format!("/oid4vp/responses/{id}"));
+            let (verifier, form, path) =
+                (Arc::clone(&verifier), form.clone(), format!("/oid4vp/responses/{id}"));
             tokio::spawn(async move {
                 let reply = verifier.post_form(&path, form).await;
                 (reply.status, if reply.status == 200 { String::new() } else { reply.code() })
@@ -70,10 +71,7 @@ async fn an_answer_to_another_request_is_refused() {
     };
     let (vp_token, _) = parse(&form);
     let (_, state) = parse(&second_form);
-    let mixed = format!(
-        "vp_token={}&state={state}",
-        url_encoded(&vp_token_value(&vp_token).to_string())
-    );
+    let mixed = format!("vp_token={}&state={state}", url_encoded(&vp_token_value(&vp_token).to_string()));
     let reply = verifier.post_form(&format!("/oid4vp/responses/{second}"), mixed).await;
     assert_eq!((reply.status, reply.code().as_str()), (400, "kb_jwt_nonce"));
     assert_eq!(verifier.state(&second).await, before);

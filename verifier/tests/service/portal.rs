@@ -121,7 +121,8 @@ impl Verifier {
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
-        let content_type = response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
+        let content_type =
+            response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
         assert!(response.headers().contains_key("x-content-type-options"));
         let text = response.text().await.unwrap();
         assert!(status < 500, "a fault of the server: {text}");
@@ -129,7 +130,8 @@ impl Verifier {
     }
 
     pub async fn get(&self, path: &str) -> Reply {
-        self.send(self.client.get(format!("{}{path}", self.base)).bearer_auth(self.app.token().expose())).await
+        self.send(self.client.get(format!("{}{path}", self.base)).bearer_auth(self.app.token().expose()))
+            .await
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Reply {
@@ -144,7 +146,8 @@ impl Verifier {
 
     /// Makes a request; its id and link.
     pub async fn create(&self, extra: Value) -> (String, String) {
-        let mut body = json!({"template": "patient_identity", "purpose": "Prove who you are", "min_level": "uv"});
+        let mut body =
+            json!({"template": "patient_identity", "purpose": "Prove who you are", "min_level": "uv"});
         for (name, value) in extra.as_object().unwrap() {
             body[name] = value.clone();
         }

@@ -46,7 +46,10 @@ async fn a_revoked_credential_is_refused_with_that_reason() {
         assert_eq!(view["outcome"]["code"], code);
         let checks = view["outcome"]["checks"].as_array().unwrap();
         let last = checks.last().unwrap();
-        assert_eq!((&last["id"], &last["passed"], &last["code"]), (&json!("status"), &json!(false), &json!(code)));
+        assert_eq!(
+            (&last["id"], &last["passed"], &last["code"]),
+            (&json!("status"), &json!(false), &json!(code))
+        );
     }
 }
 

@@ -1,10 +1,10 @@
 //! The JSON API of the wallet's page. Every call names the page's session by cookie and by a header that only the page
-//! knows; bodies are small.
+//! knows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -26,7 +26,6 @@ use super::{Wallet, words};
 
 /// Header with the page's own value.
 const CSRF: &str = "x-carekey-csrf";
-const MOST_BYTES: usize = 128 * 1024;
 
 type Reply = Result<Answer<Value>, Problem>;
 
@@ -41,6 +40,7 @@ pub(super) fn routes(wallet: Arc<Wallet>) -> Router<Arc<Wallet>> {
         .route("/api/credentials/{id}", delete(remove))
         .route("/api/activity", get(activity))
         .route("/api/lock", post(lock))
+        .route("/api/erase", post(erase))
         .route("/api/unlock/options", post(unlock_options))
         .route("/api/unlock", post(unlock))
         .route("/api/open", post(open))
@@ -51,7 +51,6 @@ pub(super) fn routes(wallet: Arc<Wallet>) -> Router<Arc<Wallet>> {
         .route("/api/requests/{name}/finish", post(finish_request))
         .route("/api/requests/{name}/decline", post(decline_request))
         .layer(from_fn_with_state(wallet, require_page))
-        .layer(DefaultBodyLimit::max(MOST_BYTES))
 }
 
 /// Lets only the page of an open session through.
@@ -125,6 +124,11 @@ async fn activity(State(wallet): State<Arc<Wallet>>, Extension(session): Extensi
 async fn lock(State(wallet): State<Arc<Wallet>>) -> Answer<Value> {
     wallet.records.lock();
     Answer(json!({}))
+}
+
+async fn erase(State(wallet): State<Arc<Wallet>>) -> Reply {
+    wallet.records.erase().await.map_err(refused)?;
+    Ok(Answer(json!({})))
 }
 
 async fn unlock_options(

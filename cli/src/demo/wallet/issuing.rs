@@ -22,7 +22,7 @@ use super::{CLIENT_ID, CREDENTIAL, RP_ID, Wallet};
 /// An offer that is open on the page.
 pub(super) enum Open {
     /// The person looks at it.
-    Reviewed(OfferReview),
+    Reviewed(Box<OfferReview>),
     /// The code was taken; the person is being asked for a passkey.
     Prepared(Box<Prepared>),
 }
@@ -96,7 +96,7 @@ impl Wallet {
                 "claims": words::offered_claims(&offered.display),
             })).collect::<Vec<_>>(),
         });
-        self.offers.put(name, session, Open::Reviewed(review), self.clock.now());
+        self.offers.put(name, session, Open::Reviewed(Box::new(review)), self.clock.now());
         Ok(view)
     }
 

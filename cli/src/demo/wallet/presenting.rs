@@ -1,5 +1,6 @@
 //! A request on the wallet's page: review, choice, one confirmation, answer.
 
+use carekey_core::attestation::level::AssuranceLevel;
 use carekey_core::encoding::base64url;
 use carekey_core::error::{Error, Result};
 use carekey_core::holder::StoredCredential;
@@ -52,6 +53,8 @@ struct CandidateView {
     issuer: String,
     issuer_trusted: bool,
     issued_at: i64,
+    /// The verifier asks for a stronger binding than the issuer gave this credential: it will refuse.
+    too_weak: bool,
     claims: Vec<ClaimView>,
 }
 
@@ -112,7 +115,7 @@ impl Wallet {
             "step_up_text": step_up_words(&review),
             "encrypted": review.encrypted,
             "can_answer": review.answerable,
-            "queries": review.queries.iter().map(|query| query_view(query, &credentials)).collect::<Vec<_>>(),
+            "queries": review.queries.iter().map(|query| query_view(query, &review, &credentials)).collect::<Vec<_>>(),
         });
         self.requests.put(name, session, Open::Reviewed(Box::new(review)), self.clock.now());
         Ok(view)
@@ -227,9 +230,15 @@ fn gone() -> Error {
     Error::refused("transaction_gone", "this is not open any more: please open the link again")
 }
 
-fn query_view(query: &QueryReview, credentials: &[StoredCredential]) -> QueryView {
+fn query_view(
+    query: &QueryReview,
+    review: &PresentationReview,
+    credentials: &[StoredCredential],
+) -> QueryView {
+    let step_up = review.step_up.as_ref().filter(|step_up| step_up.credential_ids.contains(&query.id));
+    let wanted = step_up.map_or(AssuranceLevel::None, |step_up| step_up.min_level);
     let candidates: Vec<_> =
-        query.candidates.iter().map(|candidate| candidate_view(candidate, credentials)).collect();
+        query.candidates.iter().map(|candidate| candidate_view(candidate, wanted, credentials)).collect();
     QueryView {
         id: query.id.clone(),
         name: candidates.first().map_or_else(|| query.id.clone(), |candidate| candidate.name.clone()),
@@ -238,9 +247,15 @@ fn query_view(query: &QueryReview, credentials: &[StoredCredential]) -> QueryVie
     }
 }
 
-fn candidate_view(candidate: &Candidate, credentials: &[StoredCredential]) -> CandidateView {
+fn candidate_view(
+    candidate: &Candidate,
+    wanted: AssuranceLevel,
+    credentials: &[StoredCredential],
+) -> CandidateView {
     let stored = credentials.iter().find(|one| one.id == candidate.credential_id);
-    let headline = stored.and_then(|one| Some(words::headline(one, &words::read(one).ok()?)));
+    let claims = stored.and_then(|one| words::read(one).ok());
+    let headline = stored.zip(claims.as_ref()).map(|(one, claims)| words::headline(one, claims));
+    let level = claims.as_ref().map(words::assurance).unwrap_or_default();
     CandidateView {
         credential_id: candidate.credential_id.clone(),
         headline: headline.unwrap_or_else(|| visible(&candidate.display.name)),
@@ -248,6 +263,7 @@ fn candidate_view(candidate: &Candidate, credentials: &[StoredCredential]) -> Ca
         issuer: visible(&candidate.issuer_name),
         issuer_trusted: candidate.issuer_trusted,
         issued_at: stored.map_or(0, |one| one.issued_at.as_secs()),
+        too_weak: !level.satisfies(wanted),
         claims: candidate
             .claims
             .iter()

@@ -279,6 +279,19 @@ impl Records {
         }
     }
 
+    /// Throws away every way to open the vault: its records can never be read again.
+    pub(super) async fn erase(&self) -> Result<()> {
+        let names = scan_json::<Opener>(&*self.store, UNLOCK, None, MOST).await?;
+        let writes = names.into_iter().map(|(name, _)| Write::delete(UNLOCK, name, Expect::Any)).collect();
+        self.store.commit(writes).await?;
+        self.drop_device_key().await?;
+        let mut state = self.state();
+        state.vault = None;
+        state.sessions.clear();
+        state.protection = Protection::Empty;
+        Ok(())
+    }
+
     fn read_device_key(&self) -> Result<Vec<u8>> {
         let missing =
             |error: std::io::Error| Error::unavailable("device_key", format!("the device key: {error}"));

@@ -1,5 +1,6 @@
 //! Claims and foreign texts in words for the wallet's page.
 
+use carekey_core::attestation::level::AssuranceLevel;
 use carekey_core::error::Result;
 use carekey_core::format::sd_jwt_vc::verify::UnverifiedSdJwtVc;
 use carekey_core::holder::{ClaimLabel, CredentialDisplay, StoredCredential};
@@ -180,19 +181,21 @@ pub(super) fn visible(text: &str) -> String {
     out
 }
 
-/// The level in the wallet's words.
-pub(super) fn level(claims: &Map<String, Value>) -> &'static str {
-    let level = claims
-        .get("biometric_binding_level")
-        .or_else(|| claims.get("webauthn_binding").and_then(|binding| binding.get("level")))
-        .and_then(Value::as_str);
-    match level {
-        None | Some("none") => "bound to this wallet",
-        Some("uv") => "needs you: user verification",
-        Some("biometric_capable") => "needs you: authenticator with biometrics",
-        Some("biometric_app_asserted") => "needs your biometrics (said by the app)",
-        Some("biometric_attested") => "needs your biometrics (attested)",
-        Some(_) => "bound to a passkey",
+/// The level that the issuer signed into the credential.
+pub(super) fn assurance(claims: &Map<String, Value>) -> AssuranceLevel {
+    let binding = || claims.get("webauthn_binding").and_then(|binding| binding.get("level"));
+    let name = claims.get("biometric_binding_level").or_else(binding).and_then(Value::as_str);
+    AssuranceLevel::ALL.into_iter().find(|level| Some(level.as_str()) == name).unwrap_or_default()
+}
+
+/// The same in the wallet's words.
+fn level(claims: &Map<String, Value>) -> &'static str {
+    match assurance(claims) {
+        AssuranceLevel::None => "bound to this wallet",
+        AssuranceLevel::Uv => "needs you: user verification",
+        AssuranceLevel::BiometricCapable => "needs you: authenticator with biometrics",
+        AssuranceLevel::BiometricAppAsserted => "needs your biometrics (said by the app)",
+        AssuranceLevel::BiometricAttested => "needs your biometrics (attested)",
     }
 }
 

@@ -98,12 +98,17 @@ impl OutcomeView {
 
     /// Everything held.
     pub(super) fn verified(presentation: &VerifiedPresentation) -> Self {
-        let mut view = Self::plain(
-            "verified",
-            "good",
-            "It is you.",
-            "Your credential is genuine and current, and it was presented by you, just now, for this purpose.",
-        );
+        let text = match presentation.level {
+            AssuranceLevel::None => {
+                "The credential is genuine and current, and it came from the wallet that it was issued to. Nobody \
+                 checked which person was there."
+            }
+            _ => {
+                "Your credential is genuine and current, and your own device confirmed its user just now, for this \
+                 purpose."
+            }
+        };
+        let mut view = Self::plain("verified", "good", "Verified", text);
         view.level = Some(level_view(presentation.level));
         view.claims = presentation.credentials.iter().flat_map(|one| claims(&one.claims)).collect();
         view.issuer = presentation.credentials.first().map(|credential| credential.issuer.clone());
@@ -119,7 +124,7 @@ impl OutcomeView {
             "credential_suspended" => "The issuer has suspended this credential. It is not valid for now.",
             _ => detail,
         };
-        let mut view = Self::plain("refused", "bad", "This was refused.", &sentence(text));
+        let mut view = Self::plain("refused", "bad", "Refused", &sentence(text));
         view.code = Some(code.to_owned());
         view.checks = checks.iter().map(CheckView::of).collect();
         view
@@ -250,7 +255,7 @@ fn lines(value: &Value) -> Vec<String> {
                     format!("{value} ({})", rest.join(", "))
                 }];
             }
-            members.values().flat_map(|member| lines(member)).collect()
+            members.values().flat_map(lines).collect()
         }
         other => vec![other.to_string()],
     }
@@ -291,7 +296,7 @@ mod tests {
 
     #[test]
     fn an_outcome_escapes_what_it_shows() {
-        let mut view = OutcomeView::plain("verified", "good", "It is you.", "x");
+        let mut view = OutcomeView::plain("verified", "good", "Verified", "x");
         view.claims
             .push(ClaimView { label: "Name".into(), values: vec!["<script>alert(1)</script>".into()] });
         let html = view.render().unwrap();
