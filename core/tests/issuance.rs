@@ -1,6 +1,8 @@
 //! Issuer and holder engine together, over an HTTP client that calls the issuer's functions: the whole pre-authorized
 //! code flow, and what each side refuses.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // test code
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
