@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use carekey_core::attestation::level::AssuranceLevel;
-use carekey_core::authenticator::{Behaviour, SoftwareAuthenticator};
+use carekey_core::attestation::metadata::{MetadataBlob, MetadataExpectation, VerifiedMetadata};
+use carekey_core::authenticator::{AttestationSource, Behaviour, SoftwareAuthenticator};
 use carekey_core::binding::claim::{ClientKind, WEBAUTHN_BINDING};
 use carekey_core::clock::{Clock, FixedClock, UnixTime};
 use carekey_core::did;
@@ -24,6 +25,7 @@ use carekey_core::holder::{
 };
 use carekey_core::issuer::{CreatedOffer, Issuer, IssuerKey, NewOffer, Parts, Settings, Wallet};
 use carekey_core::jose::jwk::Jwk;
+use carekey_core::jose::jws;
 use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
 use carekey_core::limits::Limits;
 use carekey_core::protocol::openid4vci::credential::{ErrorCode, Refusal};
@@ -158,6 +160,14 @@ enum Naming {
 
 impl World {
     fn new(naming: Naming, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::with(naming, None, change)
+    }
+
+    fn with(
+        naming: Naming,
+        authenticators: Option<VerifiedMetadata>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let clock = Arc::new(FixedClock::new(UnixTime::from_secs(1_796_000_000)));
         let (key, rule) = issuer_key(naming);
         let mut settings = Settings::new(ISSUER, "St. Example");
@@ -176,7 +186,7 @@ impl World {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             random: Arc::new(SystemRandom),
             secret: Secret::new([9; 32]),
-            authenticators: None,
+            authenticators,
         });
         Self {
             wire: Wire {
@@ -383,7 +393,6 @@ async fn without_a_registration_the_credential_is_plain_unless_a_level_is_requir
     assert_eq!(prepared.review.credentials[0].required_level.as_deref(), Some("uv"));
     let refused = issuance::finish(&prepared, None, &strict.context()).await.unwrap_err();
     assert!(refused.detail().contains("enrolment_missing"), "{refused}");
-    assert!(strict.keys.held.lock().unwrap().is_empty(), "keys made for nothing are forgotten");
     strict.collect(&["patient_identity"]).await.unwrap();
 
     let higher = World::new(Naming::DidJwk, |settings| {
@@ -568,6 +577,18 @@ fn reassemble(old: &RegistrationResponse, new: &RegistrationResponse) -> Registr
 }
 
 #[tokio::test]
+async fn finishing_twice_harms_nothing() {
+    let world = World::new(Naming::DidJwk, |_| {});
+    let prepared = world.prepare(&["patient_identity"]).await.unwrap();
+    let registration = world.authenticator.create(prepared.creation_options.as_ref().unwrap()).unwrap();
+    let finished = issuance::finish(&prepared, Some(&registration), &world.context()).await.unwrap();
+    let again = issuance::finish(&prepared, Some(&registration), &world.context()).await.unwrap_err();
+    assert_eq!(again.code(), "issuance_refused");
+    let alias = &finished.credentials[0].hk_alias;
+    assert!(world.keys.held.lock().unwrap().contains_key(alias), "the stored credential keeps its key");
+}
+
+#[tokio::test]
 async fn wallets_that_are_not_on_the_list_enrol_nothing() {
     let mut world = World::new(Naming::DidJwk, |_| {});
     world.wallet.client_id = "other.example".into();
@@ -575,4 +596,95 @@ async fn wallets_that_are_not_on_the_list_enrol_nothing() {
     assert!(refused.detail().contains("wallet_unknown"), "{refused}");
     let prepared = world.prepare(&["patient_identity"]).await.unwrap();
     issuance::finish(&prepared, None, &world.context()).await.unwrap();
+}
+
+/// A root, as certificate parameters, key and DER.
+fn authority(name: &str) -> (rcgen::Issuer<'static, rcgen::KeyPair>, Vec<u8>) {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    let der = params.self_signed(&key).unwrap().der().to_vec();
+    (rcgen::Issuer::new(params, key), der)
+}
+
+fn certify(
+    issuer: &rcgen::Issuer<'static, rcgen::KeyPair>,
+    params: &rcgen::CertificateParams,
+) -> (Vec<u8>, SoftwareKey) {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let der = params.signed_by(&key, issuer).unwrap().der().to_vec();
+    (der, SoftwareKey::from_pkcs8(&key.serialize_der()).unwrap())
+}
+
+#[tokio::test]
+async fn an_attested_authenticator_reaches_the_level_of_its_metadata() {
+    let aaguid = [0xca; 16];
+    let hex = "cacacaca-caca-caca-caca-cacacacacaca";
+    let (vendor, vendor_der) = authority("Vendor root");
+    let (blob_root, blob_root_der) = authority("Metadata root");
+    let mut leaf = rcgen::CertificateParams::new(vec![]).unwrap();
+    leaf.distinguished_name.push(rcgen::DnType::CommonName, "Metadata signer");
+    let (blob_der, blob_key) = certify(&blob_root, &leaf);
+    let entry = json!({
+        "aaguid": hex, "timeOfLastStatusChange": "2026-01-01",
+        "statusReports": [{"status": "FIDO_CERTIFIED_L2", "effectiveDate": "2024-01-01"}],
+        "metadataStatement": {
+            "description": "made up", "aaguid": hex,
+            "userVerificationDetails": [[{"userVerificationMethod": "fingerprint_internal"}]],
+            "keyProtection": ["hardware", "secure_element"],
+            "attestationRootCertificates": [base64::encode(&vendor_der)],
+        },
+    });
+    let payload = json!({"no": 1, "nextUpdate": "2027-01-01", "entries": [entry]}).to_string();
+    let header = json!({"x5c": [base64::encode(&blob_der)]}).as_object().unwrap().clone();
+    let anchors = [TrustAnchor::from_der(&blob_root_der).unwrap()];
+    let expectation = MetadataExpectation {
+        anchors: &anchors,
+        signer_dns_name: None,
+        now: UnixTime::from_secs(1_796_000_000),
+        grace: 0,
+        previous_number: None,
+    };
+    let blob = jws::sign(header, payload.as_bytes(), &blob_key).unwrap();
+    let metadata = MetadataBlob::verify(&blob, &expectation).unwrap();
+
+    let mut world = World::with(Naming::DidJwk, Some(metadata), |settings| {
+        settings.required_levels.insert("patient_identity".into(), AssuranceLevel::BiometricAttested);
+    });
+    let mut batch = rcgen::CertificateParams::new(vec![]).unwrap();
+    batch.distinguished_name = rcgen::DistinguishedName::new();
+    for (kind, value) in [
+        (rcgen::DnType::CountryName, "AA"),
+        (rcgen::DnType::OrganizationName, "Example Keys"),
+        (rcgen::DnType::OrganizationalUnitName, "Authenticator Attestation"),
+        (rcgen::DnType::CommonName, "Example key"),
+    ] {
+        batch.distinguished_name.push(kind, value);
+    }
+    batch.is_ca = rcgen::IsCa::ExplicitNoCa;
+    let oid = [1, 3, 6, 1, 4, 1, 45724, 1, 1, 4];
+    let content = [&[0x04, 0x10][..], &aaguid].concat();
+    batch.custom_extensions = vec![rcgen::CustomExtension::from_oid_content(&oid, content)];
+    let (der, key) = certify(&vendor, &batch);
+    let attested = AttestationSource::Packed { key: Arc::new(key), chain: vec![der] };
+    world.authenticator =
+        SoftwareAuthenticator::new(ORIGIN, Arc::new(SystemRandom)).with_attestation(aaguid, attested);
+    let finished = world.collect(&["patient_identity"]).await.unwrap();
+    let parsed = UnverifiedSdJwtVc::parse(&finished.credentials[0].credential, &Limits::DEFAULT).unwrap();
+    let binding = &parsed.claims()[WEBAUTHN_BINDING];
+    assert_eq!(
+        (&binding["level"], &binding["key_protection"]),
+        (&json!("biometric_attested"), &json!("fido_hardware"))
+    );
+    assert_eq!(binding["modality"], "fingerprint");
+    let text = parsed.claims()[WEBAUTHN_BINDING].to_string();
+    assert!(!text.contains("cacaca") && !text.contains("yspK"), "the model stays with the issuer");
+    let id = world.wire.issuer.credentials(None, 1).await.unwrap().remove(0).id;
+    let audit = world.wire.issuer.audit_record(&id).await.unwrap().unwrap();
+    assert_eq!((audit.level, audit.aaguid), (AssuranceLevel::BiometricAttested, "ca".repeat(16)));
+    assert!(!audit.attestation_object.is_empty());
+    world.clock.set(world.clock.now().plus(400 * 86_400));
+    assert!(world.wire.issuer.audit_record(&id).await.unwrap().is_none(), "retention is over");
 }

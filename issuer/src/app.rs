@@ -94,6 +94,7 @@ impl App {
         std::fs::create_dir_all(data).map_err(|error| named(data, &error))?;
         let keys = keys::load_or_create(data, public_url, &*random, &*clock)?;
         let token = BearerToken::load_or_create(&data.join("management.token"), &*random)?;
+        check_lifetime(config)?;
         let sealing = keys::load_or_create_secret(&data.join("seal.key"), &*random)?;
         let secret = keys::load_or_create_secret(&data.join("codes.key"), &*random)?;
         let sealed: Arc<dyn Store> = Arc::new(Sealed::new(store, &sealing, Arc::clone(&random))?);
@@ -239,6 +240,19 @@ fn chain(keys: &ServiceKeys) -> Vec<String> {
     keys.chain().iter().map(|der| base64::encode(der)).collect()
 }
 
+/// A credential carries the certificate that it was signed under, and the service's own lives at least that long.
+const CERTIFICATE_DAYS: i64 = 365;
+
+fn check_lifetime(config: &Config) -> Result<(), StartError> {
+    let longest = CERTIFICATE_DAYS * 86_400;
+    if config.issuer.key == KeyKind::X5c && config.lifetimes.credential.is_some_and(|secs| secs > longest) {
+        let detail =
+            format!("key `lifetimes.credential`: at most {CERTIFICATE_DAYS} days with key = \"x5c\"");
+        return Err(StartError(detail));
+    }
+    Ok(())
+}
+
 fn issuer_key(kind: KeyKind, keys: &ServiceKeys, identifier: &str) -> Result<IssuerKey, StartError> {
     let signer = keys.signer();
     let public = signer.public_key().clone();
@@ -251,9 +265,7 @@ fn issuer_key(kind: KeyKind, keys: &ServiceKeys, identifier: &str) -> Result<Iss
         KeyKind::WellKnown => {
             (IssuerKeyHeader::Kid(Jwk::from_key(&public).thumbprint()), identifier.to_owned())
         }
-        KeyKind::DidWeb => {
-            by_did(did::Did::parse(&catalogue::did_web(identifier)?)?, catalogue::DID_KEY_FRAGMENT)?
-        }
+        KeyKind::DidWeb => by_did(catalogue::did_web(identifier)?, catalogue::DID_KEY_FRAGMENT)?,
         KeyKind::DidJwk => by_did(did::jwk::encode(&public)?, "0")?,
         KeyKind::DidKey => {
             let did = did::key::encode(&public)?;

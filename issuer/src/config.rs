@@ -178,3 +178,50 @@ impl Config {
         settings
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use carekey_service::config;
+
+    use super::*;
+
+    const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml");
+
+    fn load(variables: &[(&str, &str)]) -> Result<Config, config::ConfigError> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        config::load_from(Some(Path::new(EXAMPLE)), "CAREKEY_ISSUER", variables)
+    }
+
+    #[test]
+    fn the_example_is_valid_and_says_what_it_means() {
+        let config = load(&[]).unwrap();
+        let settings = config.settings("https://id.hospital.example");
+        settings.check().unwrap();
+        assert_eq!(settings.name, "St. Example Hospital");
+        assert_eq!(settings.required_levels["patient_identity"], AssuranceLevel::Uv);
+        assert_eq!(settings.wallet("wallet.example").unwrap().rp_id, "present.wallet.example");
+        assert_eq!((settings.credential_lifetime, settings.status_ttl), (7_776_000, 300));
+        assert_eq!(settings.record_retention, Settings::new("https://x.example", "").record_retention);
+        Config::default().settings("https://id.hospital.example").check().unwrap();
+    }
+
+    #[test]
+    fn the_environment_overrides_and_mistakes_are_named() {
+        let config = load(&[
+            ("CAREKEY_ISSUER__ISSUER__KEY", "did_web"),
+            ("CAREKEY_ISSUER__LIFETIMES__STATUS_TTL", "5"),
+        ]);
+        let config = config.unwrap();
+        assert_eq!((config.issuer.key, config.lifetimes.status_ttl), (KeyKind::DidWeb, Some(5)));
+        for (variable, key) in [
+            ("CAREKEY_ISSUER__ISSUER__NAMES", "issuer.names"),
+            ("CAREKEY_ISSUER__ISSUER__KEY", "issuer.key"),
+            ("CAREKEY_ISSUER__LIFETIMES__OFFER", "lifetimes.offer"),
+        ] {
+            let error = load(&[(variable, "nonsense")]).unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+        }
+    }
+}

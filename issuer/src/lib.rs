@@ -36,6 +36,7 @@ fn wallet_routes() -> Table<Arc<App>> {
         .get("/.well-known/jwt-vc-issuer", routes::metadata::jwt_vc_issuer)
         .get("/.well-known/did.json", routes::metadata::did_document)
         .get("/vct/{name}", routes::metadata::type_metadata)
+        .get("/policy/binding/{version}", routes::metadata::binding_policy)
         .get("/oid4vci/offers/{id}", routes::offer::by_reference)
         .post("/oid4vci/token", routes::token::exchange)
         .post("/oid4vci/nonce", routes::nonce::fresh)

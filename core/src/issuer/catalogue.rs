@@ -7,6 +7,8 @@ use super::Issuer;
 use crate::attestation::level::AssuranceLevel;
 use crate::binding::claim::{BIOMETRIC_BINDING_LEVEL, WEBAUTHN_BINDING};
 use crate::credential::claims::{ClaimPath, PathElement};
+use crate::did::document::{DidDocument, VerificationMethod};
+use crate::did::{self, Did};
 use crate::error::{Error, Result};
 use crate::format::sd_jwt_vc::issue::{DisclosureFrame, IssuerKeyHeader};
 use crate::health::DatasetKind;
@@ -14,7 +16,7 @@ use crate::jose::jwk::Jwk;
 use crate::key::SignatureAlgorithm;
 use crate::protocol::openid4vci::metadata::{
     AuthorizationServerMetadata, ClaimDescription, ClaimDisplay, CredentialConfiguration,
-    CredentialIssuerMetadata, CredentialMetadata, Display, IssuerDisplay, WebauthnBindingSupport,
+    CredentialIssuerMetadata, CredentialMetadata, Display, IssuerDisplay, WebauthnBindingSupport, issuer_url,
 };
 use crate::protocol::openid4vci::{DC_SD_JWT, PRE_AUTHORIZED_CODE};
 
@@ -209,41 +211,41 @@ impl Issuer {
     /// The DID document behind `did:web` of this issuer.
     ///
     /// # Errors
-    /// `issuer_settings` when the identifier is no URL.
+    /// `did_web_base` when no `did:web` can be made of the identifier (an IPv6 address, for example).
     pub fn did_document(&self) -> Result<Value> {
         let did = did_web(&self.settings.identifier)?;
         let key = Jwk::from_key(self.key.signer.public_key());
-        let method = format!("{did}#{DID_KEY_FRAGMENT}");
-        Ok(json!({
-            "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/jwk/v1"],
-            "id": did,
-            "verificationMethod": [{
-                "id": method,
-                "type": "JsonWebKey",
-                "controller": did,
-                "publicKeyJwk": key.to_value(),
-            }],
-            "assertionMethod": [method],
-        }))
+        let method = VerificationMethod::jwk(did.with_fragment(DID_KEY_FRAGMENT)?, key);
+        Ok(DidDocument::for_signing(did, vec![method]).to_value())
+    }
+
+    /// What the `policy` of a binding means, for verifiers and people; `None` for a version that there is not, or when
+    /// the operator names a policy of their own.
+    pub fn binding_policy_document(&self, version: &str) -> Option<Value> {
+        let uri = format!("{}/policy/binding/{version}", self.settings.identifier);
+        (version == "1" && uri == self.settings.binding_policy)
+            .then(|| json!({"policy": uri, "rules": BINDING_RULES}))
     }
 }
+
+/// How this version of the issuer grades WebAuthn keys.
+const BINDING_RULES: [&str; 7] = [
+    "The registration answers a challenge over this issuer, the wallet, its RP ID, the holder key and a one-time nonce.",
+    "The holder key names the WebAuthn key in its own proof, so that neither can be swapped alone.",
+    "User verification is required; only wallets on the issuer's list and their exact origins are taken.",
+    "uv: some user verification at each use; it may be a PIN, and the key may be synchronised.",
+    "biometric_capable: attested by packed attestation and FIDO metadata; a biometric is one of the alternatives.",
+    "biometric_attested: the same, where every alternative needs a biometric, and the key cannot be backed up.",
+    "Attestation formats that are not carried count as none. Raw attestations stay with the issuer for a limited time.",
+];
 
 /// Fragment of the signing key in the issuer's DID document.
 pub const DID_KEY_FRAGMENT: &str = "key-1";
 
-/// The `did:web` of an issuer's URL (did:web method, "Read"): host with an encoded port, path parts after colons.
+/// The `did:web` of an issuer's URL.
 ///
 /// # Errors
-/// `issuer_url`.
-pub fn did_web(identifier: &str) -> Result<String> {
-    let url = crate::protocol::openid4vci::metadata::issuer_url(identifier)?;
-    let mut did = format!("did:web:{}", url.host_str().unwrap_or_default());
-    if let Some(port) = url.port() {
-        did.push_str(&format!("%3A{port}"));
-    }
-    for part in url.path().split('/').filter(|part| !part.is_empty()) {
-        did.push(':');
-        did.push_str(part);
-    }
-    Ok(did)
+/// `issuer_url`, `did_web_base`.
+pub fn did_web(identifier: &str) -> Result<Did> {
+    did::web::from_url(&issuer_url(identifier)?)
 }

@@ -41,7 +41,18 @@ pub(crate) async fn jwt_vc_issuer(State(app): State<Arc<App>>) -> Response {
 
 /// `GET /.well-known/did.json` (did:web).
 pub(crate) async fn did_document(State(app): State<Arc<App>>) -> Response {
-    publish(app.issuer().did_document())
+    match app.issuer().did_document() {
+        Ok(document_of_did) => document(&document_of_did, MAX_AGE),
+        Err(_) => Problem::not_found("no did:web can be made of this address").into_response(),
+    }
+}
+
+/// `GET /policy/binding/{version}`: what the `policy` in a credential's binding means.
+pub(crate) async fn binding_policy(State(app): State<Arc<App>>, Path(version): Path<String>) -> Response {
+    match app.issuer().binding_policy_document(&version) {
+        Some(policy) => document(&policy, MAX_AGE),
+        None => Problem::not_found("there is no such policy here").into_response(),
+    }
 }
 
 /// `GET /vct/{name}` (draft-ietf-oauth-sd-jwt-vc section 4).

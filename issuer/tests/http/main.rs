@@ -123,6 +123,7 @@ async fn published_documents() {
         ("/vct/patient-identity", "vct"),
         ("/vct/insurance-coverage", "vct"),
         ("/openapi.json", "openapi"),
+        ("/policy/binding/1", "policy"),
         ("/healthz", "status"),
         ("/readyz", "status"),
     ] {

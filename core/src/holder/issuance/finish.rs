@@ -52,7 +52,7 @@ struct Registered {
 }
 
 /// Collects the credentials. All or nothing: when one cannot be had or does not hold, the others are given back (the
-/// issuer is told) and the holder keys are forgotten.
+/// issuer is told) and the holder keys are forgotten, unless the issuer refused.
 ///
 /// `registration` answers [`PreparedIssuance::creation_options`]; without it, credentials come without a WebAuthn key,
 /// if the issuer agrees.
@@ -85,7 +85,9 @@ pub async fn finish(
         Err(error) => {
             // Best effort: the reason is what matters.
             let _ = notify(&finished, NotificationEvent::CredentialFailure, context).await;
-            Err(give_up(&prepared.items, error, context).await)
+            // An issuer also refuses when this very collection was finished before: its keys are in use then.
+            let refused = matches!(error.code(), "issuance_refused" | "issuance_invalid_nonce");
+            Err(if refused { error } else { give_up(&prepared.items, error, context).await })
         }
     }
 }
