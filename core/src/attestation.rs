@@ -45,6 +45,8 @@ pub enum AttestationKind {
     SelfSigned,
     /// `packed`, well signed, but by a model that no metadata names.
     UnknownModel,
+    /// `packed`, well signed, but the metadata for its model is out of date: it may only refuse.
+    StaleMetadata,
     /// A format that is not carried.
     Unjudged,
     /// `packed`, chained to a root of the metadata for its model.
@@ -69,7 +71,8 @@ pub struct Grade {
     pub attestation: AttestationKind,
 }
 
-/// Grades a verified registration. `metadata` is the operator's FIDO metadata, verified and current.
+/// Grades a verified registration. `metadata` is the operator's FIDO metadata; once it is out of date (a server may run
+/// for months) it still refuses models, and no longer lifts any above [`AssuranceLevel::Uv`].
 ///
 /// Errors: those of [`packed::verify`]; `attestation_statement` for a `none` with content; `attestation_format` by
 /// policy; `attestation_untrusted` when the chain does not end at a root of the model's metadata;
@@ -95,6 +98,7 @@ pub fn grade(
             PackedAttestation::SelfSigned => AttestationKind::SelfSigned,
             PackedAttestation::Certified(chain) => match entry {
                 None => AttestationKind::UnknownModel,
+                Some(_) if metadata.is_none_or(|m| now > m.usable_until()) => AttestationKind::StaleMetadata,
                 Some(entry) => {
                     chain.verify(&entry.roots, now).map_err(|e| {
                         Error::untrusted(

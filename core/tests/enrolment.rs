@@ -292,6 +292,14 @@ impl Enrolment {
     }
 
     fn verify(&self, metadata: Option<&VerifiedMetadata>) -> carekey_core::Result<VerifiedEnrolment> {
+        self.verify_at(metadata, NOW)
+    }
+
+    fn verify_at(
+        &self,
+        metadata: Option<&VerifiedMetadata>,
+        now: UnixTime,
+    ) -> carekey_core::Result<VerifiedEnrolment> {
         let mut report = Report::default();
         let input = EnrolmentInput {
             registration: &self.registration,
@@ -306,7 +314,7 @@ impl Enrolment {
             &self.wallet,
             &self.policy,
             metadata,
-            NOW,
+            now,
             &Limits::DEFAULT,
             &mut report,
         );
@@ -402,6 +410,24 @@ fn without_proof_the_level_is_uv() {
     // Without metadata nothing is proven at all.
     let enrolment = Enrolment::by(&world.authenticator(BIOMETRIC_ONLY));
     assert_eq!(enrolment.verify(None).unwrap().binding.level, AssuranceLevel::Uv);
+}
+
+#[test]
+fn metadata_ages_while_the_issuer_runs() {
+    let world = World::new();
+    let metadata = world.metadata();
+    let until = metadata.usable_until();
+    assert_eq!(until, metadata.next_update());
+    let enrolment = Enrolment::by(&world.authenticator(BIOMETRIC_ONLY));
+    let verified = enrolment.verify_at(Some(&metadata), until).unwrap();
+    assert_eq!(verified.binding.level, AssuranceLevel::BiometricAttested);
+    let verified = enrolment.verify_at(Some(&metadata), until.plus(1)).unwrap();
+    assert_eq!(verified.binding.level, AssuranceLevel::Uv);
+    assert_eq!(verified.grade.attestation, AttestationKind::StaleMetadata);
+    assert_eq!(verified.binding.key_protection, KeyProtection::Unknown);
+    // It still knows what was broken.
+    let revoked = Enrolment::by(&world.authenticator(REVOKED)).verify_at(Some(&metadata), until.plus(1));
+    assert_eq!(revoked.unwrap_err().code(), "authenticator_status");
 }
 
 #[test]

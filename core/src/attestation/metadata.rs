@@ -51,6 +51,7 @@ pub struct MetadataExpectation<'a> {
 pub struct VerifiedMetadata {
     number: u64,
     next_update: UnixTime,
+    usable_until: UnixTime,
     entries: HashMap<[u8; 16], MetadataEntry>,
     skipped: usize,
 }
@@ -177,7 +178,7 @@ impl MetadataBlob {
                 None => skipped += 1,
             }
         }
-        Ok(VerifiedMetadata { number, next_update, entries, skipped })
+        Ok(VerifiedMetadata { number, next_update, usable_until: limit, entries, skipped })
     }
 }
 
@@ -190,6 +191,11 @@ impl VerifiedMetadata {
     /// When the next BLOB is due.
     pub const fn next_update(&self) -> UnixTime {
         self.next_update
+    }
+
+    /// The last second at which it may lift a key above `uv`: `nextUpdate` and the grace that was given.
+    pub const fn usable_until(&self) -> UnixTime {
+        self.usable_until
     }
 
     /// How many models are described.
