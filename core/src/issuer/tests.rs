@@ -185,7 +185,8 @@ async fn from_offer_to_credential_to_revocation() {
 impl UnverifiedSdJwtVc {
     /// Signature, `cnf`, recursive disclosures and status entry of a fresh credential.
     fn sd_jwt_check(&self, world: &World) {
-        let signed = self.sd_jwt().split('~').next().unwrap();
+        let sd_jwt = self.sd_jwt();
+        let signed = sd_jwt.split('~').next().unwrap();
         let jws = jws::UnverifiedJws::parse(signed, &Limits::DEFAULT).unwrap();
         let payload = strict::parse(jws.payload(), &Limits::DEFAULT).unwrap();
         jws.verify(world.issuer_key.public_key()).unwrap();

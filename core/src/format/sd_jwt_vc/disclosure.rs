@@ -65,13 +65,23 @@ impl DigestAlgorithm {
 
     /// The digest of `text`, base64url.
     pub fn digest(self, text: &str) -> String {
-        use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
-        let algorithm = match self {
+        base64url::encode(aws_lc_rs::digest::digest(self.implementation(), text.as_bytes()).as_ref())
+    }
+
+    /// The digest of `parts`, one after the other.
+    pub(super) fn digest_of<'a>(self, parts: impl IntoIterator<Item = &'a str>) -> String {
+        let mut context = aws_lc_rs::digest::Context::new(self.implementation());
+        parts.into_iter().for_each(|part| context.update(part.as_bytes()));
+        base64url::encode(context.finish().as_ref())
+    }
+
+    fn implementation(self) -> &'static aws_lc_rs::digest::Algorithm {
+        use aws_lc_rs::digest::{SHA256, SHA384, SHA512};
+        match self {
             Self::Sha256 => &SHA256,
             Self::Sha384 => &SHA384,
             Self::Sha512 => &SHA512,
-        };
-        base64url::encode(digest(algorithm, text.as_bytes()).as_ref())
+        }
     }
 }
 
@@ -80,8 +90,9 @@ impl DigestAlgorithm {
 /// `Debug` shows the digest only.
 #[derive(Clone, PartialEq)]
 pub struct Disclosure {
-    encoded: String,
-    digest: String,
+    /// The encoded disclosure, then its digest: one allocation, as there are many of these.
+    text: String,
+    encoded_len: usize,
     name: Option<String>,
     value: Value,
 }
@@ -109,7 +120,7 @@ impl Disclosure {
         if name.as_deref().is_some_and(is_reserved) {
             return Err(reserved());
         }
-        Ok(Self { encoded: encoded.to_owned(), digest: algorithm.digest(encoded), name, value })
+        Ok(Self::new(encoded, name, value, algorithm))
     }
 
     /// The disclosure of a member (`name` given) or of an array element.
@@ -119,22 +130,29 @@ impl Disclosure {
             None => Value::Array(vec![salt.into(), value]),
         };
         let encoded = base64url::encode(array.to_string().as_bytes());
-        let digest = algorithm.digest(&encoded);
         let value = match array {
             Value::Array(mut parts) => parts.pop().unwrap_or_default(),
             _ => Value::Null,
         };
-        Self { encoded, digest, name: name.map(str::to_owned), value }
+        Self::new(&encoded, name.map(str::to_owned), value, algorithm)
+    }
+
+    fn new(encoded: &str, name: Option<String>, value: Value, algorithm: DigestAlgorithm) -> Self {
+        let digest = algorithm.digest(encoded);
+        let mut text = String::with_capacity(encoded.len().saturating_add(digest.len()));
+        text.push_str(encoded);
+        text.push_str(&digest);
+        Self { text, encoded_len: encoded.len(), name, value }
     }
 
     /// The text that travels and that is hashed.
     pub fn encoded(&self) -> &str {
-        &self.encoded
+        self.text.get(..self.encoded_len).unwrap_or_default()
     }
 
     /// Base64url digest of [`Self::encoded`].
     pub fn digest(&self) -> &str {
-        &self.digest
+        self.text.get(self.encoded_len..).unwrap_or_default()
     }
 
     /// The member's name; `None` for an array element.
@@ -150,7 +168,7 @@ impl Disclosure {
 
 impl fmt::Debug for Disclosure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Disclosure").field(&self.digest).finish()
+        f.debug_tuple("Disclosure").field(&self.digest()).finish()
     }
 }
 

@@ -9,6 +9,7 @@ use super::disclosure::{DigestAlgorithm, Disclosure, ELEMENT, SD, SD_ALG, is_res
 use super::{NEVER_SELECTIVE, TYP};
 use crate::credential::claims::{ClaimPath, PathElement};
 use crate::credential::validity::Validity;
+use crate::encoding::base64url;
 use crate::error::{Error, Result};
 use crate::jose::jwk::Jwk;
 use crate::jose::jws;
@@ -127,7 +128,11 @@ impl IssueDraft {
     /// `aka_vcts` repeats it.
     pub fn new(input: IssueInput<'_>, algorithm: SignatureAlgorithm, random: &dyn Random) -> Result<Self> {
         input.check()?;
-        let mut maker = Maker { random, algorithm: input.digest_algorithm, disclosures: Vec::new() };
+        let mut maker = Maker {
+            salts: Salts { random, drawn: Vec::new() },
+            algorithm: input.digest_algorithm,
+            disclosures: Vec::new(),
+        };
         let hidden = maker.object(input.claims, &[&input.frame.root]);
         let mut payload = Map::new();
         let mut set =
@@ -231,8 +236,23 @@ fn check_claim(name: &str, value: &Value, depth: usize) -> Result<()> {
     }
 }
 
-struct Maker<'r> {
+/// Random bytes, drawn for several salts at once: one draw costs as much as hashing a disclosure.
+struct Salts<'r> {
     random: &'r dyn Random,
+    drawn: Vec<u8>,
+}
+
+impl Salts<'_> {
+    fn next(&mut self) -> String {
+        if self.drawn.len() < SALT_BYTES {
+            self.drawn = self.random.array::<{ 16 * SALT_BYTES }>().to_vec();
+        }
+        base64url::encode(&self.drawn.split_off(self.drawn.len().saturating_sub(SALT_BYTES)))
+    }
+}
+
+struct Maker<'r> {
+    salts: Salts<'r>,
     algorithm: DigestAlgorithm,
     disclosures: Vec<Disclosure>,
 }
@@ -283,21 +303,21 @@ impl Maker<'_> {
         for _ in 0..decoys(nodes) {
             let decoy = stand_in(self.decoy());
             // A decoy at the end would be told apart.
-            let random = usize::try_from(u32::from_be_bytes(self.random.array())).unwrap_or_default();
+            let random = usize::try_from(u32::from_be_bytes(self.salts.random.array())).unwrap_or_default();
             out.insert(random % (out.len() + 1), decoy);
         }
         out
     }
 
     fn hide(&mut self, name: Option<&str>, value: Value) -> String {
-        let disclosure = Disclosure::create(&self.random.token(SALT_BYTES), name, value, self.algorithm);
+        let disclosure = Disclosure::create(&self.salts.next(), name, value, self.algorithm);
         let digest = disclosure.digest().to_owned();
         self.disclosures.push(disclosure);
         digest
     }
 
     fn decoy(&self) -> String {
-        self.algorithm.digest(&self.random.token(32))
+        self.algorithm.digest(&self.salts.random.token(32))
     }
 }
 

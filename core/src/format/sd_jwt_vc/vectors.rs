@@ -174,7 +174,7 @@ fn check_folder(files: &mut Reader, folder: &Path) {
         let selected = issued.present(&paths).unwrap();
         let disclosures = |sd_jwt: &str| sd_jwt.split('~').map(str::to_owned).collect::<BTreeSet<_>>();
         if presented.issuer_jwt() == issued.issuer_jwt() {
-            assert_eq!(disclosures(selected.sd_jwt()), disclosures(presented.sd_jwt()), "{name}");
+            assert_eq!(disclosures(selected.sd_jwt()), disclosures(&presented.sd_jwt()), "{name}");
         }
         assert_eq!(Value::Object(selected.claims().clone()), verified_contents, "{name}");
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
@@ -34,8 +35,6 @@ pub struct Timing {
 /// Its structure is sound: every rule of RFC 9901 that needs no key holds. `Debug` shows no claims.
 #[derive(Clone)]
 pub struct UnverifiedSdJwtVc {
-    /// Issuer-signed JWT and disclosures, up to and with the last `~`: what `sd_hash` covers.
-    sd_jwt: String,
     pub(super) jwt: UnverifiedJwt,
     algorithm: DigestAlgorithm,
     disclosures: Vec<Disclosure>,
@@ -89,25 +88,27 @@ impl UnverifiedSdJwtVc {
         // 2.5 The digest algorithm.
         let algorithm = DigestAlgorithm::of_payload(jwt.claims())?;
         // 3. The disclosures.
-        if parts.clone().nth(limits.disclosures).is_some() {
+        let count = parts.clone().count();
+        if count > limits.disclosures {
             return Err(Error::malformed(
                 "sd_jwt_too_many_disclosures",
                 "there are more disclosures than allowed",
             ));
         }
-        let disclosures = parts.map(|part| match part.is_empty() {
-            true => Err(malformed("a disclosure is empty")),
-            false => Disclosure::parse(part, algorithm, limits),
-        });
-        let disclosures = disclosures.collect::<Result<Vec<_>>>()?;
+        let mut disclosures = Vec::with_capacity(count);
+        for part in parts {
+            if part.is_empty() {
+                return Err(malformed("a disclosure is empty"));
+            }
+            disclosures.push(Disclosure::parse(part, algorithm, limits)?);
+        }
         let key_binding = match key_binding.is_empty() {
             true => None,
             false => Some(UnverifiedKeyBinding::parse(key_binding, limits)?),
         };
         let max_depth = limits.json_depth;
         let claims = Tree::new(jwt.claims(), &disclosures)?.processed(never_selective, max_depth)?;
-        let sd_jwt = compact.get(..sd_jwt.len().saturating_add(1)).unwrap_or_default().to_owned();
-        Ok(Self { sd_jwt, jwt, algorithm, disclosures, claims, key_binding, max_depth })
+        Ok(Self { jwt, algorithm, disclosures, claims, key_binding, max_depth })
     }
 
     /// The header of the issuer-signed JWT.
@@ -140,9 +141,15 @@ impl UnverifiedSdJwtVc {
         self.algorithm
     }
 
-    /// The SD-JWT without Key Binding JWT.
-    pub fn sd_jwt(&self) -> &str {
-        &self.sd_jwt
+    /// The SD-JWT without Key Binding JWT: issuer-signed JWT and disclosures, a `~` behind each.
+    pub fn sd_jwt(&self) -> String {
+        self.parts().collect()
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &str> {
+        let parts =
+            std::iter::once(self.jwt.as_str()).chain(self.disclosures.iter().map(Disclosure::encoded));
+        parts.flat_map(|part| [part, "~"])
     }
 
     /// The Key Binding JWT, when one came with it.
@@ -162,7 +169,7 @@ impl UnverifiedSdJwtVc {
 
     /// Base64url digest of [`Self::sd_jwt`] (RFC 9901 section 4.3.1).
     pub fn sd_hash(&self) -> String {
-        self.algorithm.digest(&self.sd_jwt)
+        self.algorithm.digest_of(self.parts())
     }
 
     pub(super) fn tree(&self) -> Result<Tree<'_>> {
@@ -208,11 +215,13 @@ impl UnverifiedSdJwtVc {
         validity.check(timing.now, timing.skew)?;
         let status = StatusReference::from_claims(&self.claims)?;
         let holder_key = self.claims.get("cnf").map(holder_key).transpose()?.flatten();
+        let sd_hash = OnceLock::new();
         Ok(VerifiedSdJwtVc {
             issuer: issuer_key.issuer().to_owned(),
             validity,
             status,
             holder_key,
+            sd_hash,
             read: self,
         })
     }
@@ -235,7 +244,7 @@ impl UnverifiedSdJwtVc {
         let holder_key = credential.holder_key().ok_or_else(|| {
             Error::untrusted("holder_key_missing", "the credential names no key of its holder (cnf.jwk)")
         })?;
-        let key_binding = key_binding.verify(holder_key, &credential.read.sd_hash(), timing, check)?;
+        let key_binding = key_binding.verify(holder_key, credential.sd_hash(), timing, check)?;
         Ok(VerifiedPresentation { credential, key_binding })
     }
 }
@@ -286,6 +295,7 @@ pub struct VerifiedSdJwtVc {
     validity: Validity,
     status: Option<StatusReference>,
     holder_key: Option<PublicKey>,
+    sd_hash: OnceLock<String>,
 }
 
 impl VerifiedSdJwtVc {
@@ -331,8 +341,8 @@ impl VerifiedSdJwtVc {
     }
 
     /// Base64url digest of what was presented (RFC 9901 section 4.3.1).
-    pub fn sd_hash(&self) -> String {
-        self.read.sd_hash()
+    pub fn sd_hash(&self) -> &str {
+        self.sd_hash.get_or_init(|| self.read.sd_hash())
     }
 
     /// What was verified.
