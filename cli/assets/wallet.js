@@ -212,7 +212,7 @@ function verdict(tone, title, text) {
   const signs = { good: "✓", bad: "✕", plain: "–" };
   return h("div", { class: `verdict ${tone}`, "data-test": "verdict", "data-tone": tone },
     h("span", { class: "sign", "aria-hidden": "true" }, signs[tone]),
-    h("div", {}, h("h2", {}, title), h("p", {}, text)));
+    h("div", {}, h("h1", {}, title), h("p", {}, text)));
 }
 
 // ---- home -----------------------------------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ function pass(credential) {
   });
   return h("article", { class: `pass ${credential.kind === "insurance_coverage" ? "coverage" : ""}`, "data-test": "credential", "data-id": credential.id, "data-kind": credential.kind },
     h("div", { class: "row" }, h("span", { class: "soft small" }, credential.issuer), h("span", { class: "pill", "data-test": "credential-level" }, credential.level)),
-    h("div", {}, h("h3", {}, credential.headline), h("p", { class: "soft" }, credential.name)),
+    h("div", {}, h("h2", {}, credential.headline), h("p", { class: "soft" }, credential.name)),
     h("details", {}, h("summary", {}, "All claims"), facts(credential.claims), h("p", {}, ""), h("div", { "data-actions": true }, remove)),
     h("p", { class: "soft small" }, `Issued ${when(credential.issued_at)}`));
 }

@@ -25,7 +25,7 @@ use table::Table;
 pub fn router(app: &Arc<App>) -> Router {
     let wallet = limit::apply(cors::open(wallet_routes().into_router(Arc::clone(app))), app.limiter());
     let api = auth::require(api_routes().into_router(Arc::clone(app)), app.token().clone());
-    let desk = routes::desk::router(Arc::clone(app.issuer()), Arc::clone(app.access()));
+    let desk = routes::desk::router(Arc::clone(app));
     wallet.merge(api).merge(desk).merge(health::routes(app.store(), app.clock(), app.metrics()))
 }
 

@@ -209,7 +209,8 @@ fn anchors(der: Option<Vec<u8>>) -> Result<Vec<TrustAnchor>, Failure> {
 }
 
 async fn open_hospital(data: &Path, url: &Url, wallet: &Url) -> Result<Arc<carekey_issuer::App>, Failure> {
-    let mut config = carekey_issuer::Config { data_dir: data.to_owned(), ..carekey_issuer::Config::default() };
+    let mut config =
+        carekey_issuer::Config { data_dir: data.to_owned(), ..carekey_issuer::Config::default() };
     config.issuer.name = HOSPITAL_NAME.to_owned();
     config.issuer.wallet_offer_link = wallet.to_string();
     config.lifetimes.status_ttl = i64::try_from(STATUS_SECONDS).ok();

@@ -19,13 +19,14 @@ use axum::{Json, Router};
 use carekey_core::clock::UnixTime;
 use carekey_core::encoding::json;
 use carekey_core::error::Error;
-use carekey_core::issuer::{CreatedOffer, CredentialSummary, Issuer, NewOffer, OfferState, StatusChange};
+use carekey_core::issuer::{CreatedOffer, CredentialSummary, NewOffer, OfferState, StatusChange};
 use carekey_core::limits::Limits;
 use carekey_service::pages::{Access, Actor, Fields, Session, assets, qr_svg, require_own_origin, utc};
 use carekey_service::problem::Problem;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::App;
 use views::{CredentialView, DeskPage, Frame, OfferPage, PreviewPage, ProblemView, SignInPage, send};
 
 /// Cookie of the desk's sessions; cookies do not know ports, so no other CareKey server may use this name.
@@ -39,7 +40,7 @@ const MOST_LISTED: usize = 200;
 const MOST_SHOWN_OFFERS: usize = 100;
 
 struct Desk {
-    issuer: Arc<Issuer>,
+    app: Arc<App>,
     access: Arc<Access>,
     /// Links and transaction codes of offers made here, for the page that shows them; in memory only.
     shown: Mutex<HashMap<String, ShownOffer>>,
@@ -54,9 +55,10 @@ struct ShownOffer {
 }
 
 /// The routes of the desk's pages.
-pub fn router(issuer: Arc<Issuer>, access: Arc<Access>) -> Router {
+pub fn router(app: Arc<App>) -> Router {
+    let access = Arc::clone(app.access());
     let own = access.own_origin();
-    let desk = Arc::new(Desk { issuer, access, shown: Mutex::default() });
+    let desk = Arc::new(Desk { app, access, shown: Mutex::default() });
     Router::new()
         .route("/", get(home))
         .route(TICKET_PATH, get(open))
@@ -75,7 +77,7 @@ pub fn router(issuer: Arc<Issuer>, access: Arc<Access>) -> Router {
 impl Desk {
     fn frame(&self, session: Option<&Session>, problem: Option<ProblemView>) -> Frame {
         Frame {
-            issuer_name: self.issuer.settings().name.clone(),
+            issuer_name: self.app.issuer().settings().name.clone(),
             csrf: session.map(|session| session.csrf().to_owned()),
             problem,
         }
@@ -111,7 +113,7 @@ impl Desk {
     async fn newest_credentials(&self) -> Result<Vec<CredentialSummary>, Error> {
         let mut all: Vec<CredentialSummary> = Vec::new();
         loop {
-            let page = self.issuer.credentials(all.last().map(|last| last.id.as_str()), PAGE).await?;
+            let page = self.app.issuer().credentials(all.last().map(|last| last.id.as_str()), PAGE).await?;
             let last_page = page.len() < PAGE;
             all.extend(page);
             if last_page || all.len() >= MOST_READ {
@@ -135,7 +137,7 @@ impl Desk {
     }
 
     fn remember(&self, created: &CreatedOffer, titles: Vec<&'static str>) {
-        let now = self.issuer.now();
+        let now = self.app.issuer().now();
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.retain(|_, offer| offer.expires_at > now);
         if shown.len() >= MOST_SHOWN_OFFERS {
@@ -224,7 +226,7 @@ async fn preview(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes)
             return desk.desk_page(&session, StatusCode::BAD_REQUEST, Some(refuse(error)), pasted).await;
         }
     };
-    let (previews, absent) = views::previews(&document, desk.issuer.now());
+    let (previews, absent) = views::previews(&document, desk.app.issuer().now());
     if previews.is_empty() {
         // the first kind is the patient's identity: its reason is the one that helps
         let problem = absent.into_iter().next().map(|kind| ProblemView {
@@ -263,7 +265,7 @@ async fn create_offer(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: B
                 by_reference: fields.one("by_reference").is_some(),
                 expires_in: None,
             };
-            desk.issuer.create_offer(&offer).await
+            desk.app.create_offer(&offer).await
         }
         Err(error) => Err(error),
     };
@@ -283,7 +285,7 @@ async fn create_offer(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: B
 async fn offer(State(desk): State<Arc<Desk>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let Some(session) = desk.access.session(&headers) else { return to_home() };
     let shown = desk.shown.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
-    let (Some(shown), Ok(Some(summary))) = (shown, desk.issuer.offer_summary(&id).await) else {
+    let (Some(shown), Ok(Some(summary))) = (shown, desk.app.issuer().offer_summary(&id).await) else {
         let gone = ProblemView {
             code: "offer_gone".into(),
             title: "This offer is not shown any more.",
@@ -310,7 +312,7 @@ async fn offer_state(State(desk): State<Arc<Desk>>, Path(id): Path<String>, head
     if desk.access.session(&headers).is_none() {
         return Problem::new(StatusCode::UNAUTHORIZED, "signed_out", "please sign in again").into_response();
     }
-    match desk.issuer.offer_summary(&id).await {
+    match desk.app.issuer().offer_summary(&id).await {
         Ok(Some(summary)) => {
             let (state, tone, last) = offer_words(summary.state);
             Json(serde_json::json!({ "state": state, "tone": tone, "final": last })).into_response()
@@ -336,7 +338,7 @@ async fn change_status(
         Some("reinstate") => StatusChange::Reinstate,
         _ => return Problem::bad_request("action_unknown", "there is no such action").into_response(),
     };
-    match desk.issuer.change_status(&id, change).await {
+    match desk.app.change_status(&id, change).await {
         Ok(Some(_)) => to_home(),
         Ok(None) => Problem::not_found("there is no such credential").into_response(),
         Err(error) => {

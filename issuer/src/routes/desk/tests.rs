@@ -1,17 +1,13 @@
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use carekey_core::clock::SystemClock;
-use carekey_core::format::sd_jwt_vc::issue::IssuerKeyHeader;
-use carekey_core::issuer::{IssuerKey, Parts, Settings};
-use carekey_core::key::{SignatureAlgorithm, SoftwareKey};
 use carekey_core::random::SystemRandom;
-use carekey_core::secret::Secret;
 use carekey_core::store::MemoryStore;
-use carekey_service::auth::BearerToken;
 use tower::ServiceExt;
 use url::Url;
 
 use super::*;
+use crate::Config;
 
 const ORIGIN: &str = "http://localhost:8801";
 const TOKEN: &str = "0123456789abcdef";
@@ -20,27 +16,17 @@ struct Browser {
     router: Router,
     cookie: String,
     csrf: String,
+    _folder: tempfile::TempDir,
 }
 
-fn desk() -> (Router, Arc<Access>) {
-    let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
-    let parts = Parts {
-        settings: Settings::new(ORIGIN, "Synthetic <General> Hospital"),
-        key: IssuerKey {
-            signer: Arc::new(SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap()),
-            header: IssuerKeyHeader::Kid("1".into()),
-            iss: ORIGIN.into(),
-        },
-        store: Arc::new(MemoryStore::default()),
-        clock: clock.clone(),
-        random: random.clone(),
-        secret: Secret::new([7; 32]),
-        authenticators: None,
-    };
-    let token = BearerToken::new(TOKEN.into()).unwrap();
-    let access =
-        Arc::new(Access::new(COOKIE, &Url::parse(ORIGIN).unwrap(), TICKET_PATH, token, clock, random));
-    (router(Arc::new(Issuer::new(parts).unwrap()), Arc::clone(&access)), access)
+async fn desk() -> (Router, Arc<App>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
+    config.issuer.name = "Synthetic <General> Hospital".into();
+    std::fs::write(folder.path().join("management.token"), TOKEN).unwrap();
+    let (store, url) = (Arc::new(MemoryStore::default()), Url::parse(ORIGIN).unwrap());
+    let app = App::open(&config, &url, store, Arc::new(SystemClock), Arc::new(SystemRandom)).await.unwrap();
+    (crate::router(&app), app, folder)
 }
 
 async fn send(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
@@ -62,13 +48,13 @@ fn post_request(path: &str, cookie: &str, form: &[(&str, &str)]) -> Request<Body
 }
 
 async fn signed_in() -> Browser {
-    let (router, _) = desk();
+    let (router, _, folder) = desk().await;
     let (status, headers, _) = send(&router, post_request("/desk/sign-in", "", &[("token", TOKEN)])).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
     let cookie = headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
     let (_, _, html) = send(&router, get_request("/", &cookie)).await;
     let csrf = html.split_once("name=\"csrf\" value=\"").unwrap().1.split('"').next().unwrap().to_owned();
-    Browser { router, cookie, csrf }
+    Browser { router, cookie, csrf, _folder: folder }
 }
 
 impl Browser {
@@ -84,7 +70,7 @@ impl Browser {
 
 #[tokio::test]
 async fn only_staff_see_the_desk() {
-    let (router, access) = desk();
+    let (router, app, _folder) = desk().await;
     let (status, headers, html) = send(&router, get_request("/", "")).await;
     assert_eq!(status, StatusCode::OK);
     assert!(html.contains("data-test=\"token\"") && !html.contains("Testová"));
@@ -95,7 +81,7 @@ async fn only_staff_see_the_desk() {
     assert_eq!(send(&router, wrong).await.0, StatusCode::FORBIDDEN);
     let guess = get_request("/desk/open?ticket=guess", "");
     assert_eq!(send(&router, guess).await.0, StatusCode::FORBIDDEN);
-    let link = access.sign_in_link();
+    let link = app.access().sign_in_link();
     let path = format!("{}?{}", link.path(), link.query().unwrap());
     let (status, headers, _) = send(&router, get_request(&path, "")).await;
     assert_eq!((status, &headers["location"]), (StatusCode::SEE_OTHER, &"/".parse().unwrap()));
