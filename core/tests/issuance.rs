@@ -183,7 +183,7 @@ impl World {
             settings,
             key,
             store: Arc::new(MemoryStore::default()),
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            clock: clock.clone(),
             random: Arc::new(SystemRandom),
             secret: Secret::new([9; 32]),
             authenticators,

@@ -37,12 +37,12 @@ impl World {
         let issuer = Issuer::new(Parts {
             settings,
             key: IssuerKey {
-                signer: Arc::clone(&issuer_key) as Arc<dyn Signer>,
+                signer: issuer_key.clone(),
                 header: IssuerKeyHeader::Kid("key-1".into()),
                 iss: ISSUER.into(),
             },
-            store: Arc::clone(&store) as Arc<dyn Store>,
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            store: store.clone(),
+            clock: clock.clone(),
             random: Arc::new(SystemRandom),
             secret: Secret::new([7; 32]),
             authenticators: None,
@@ -380,13 +380,12 @@ async fn one_nonce_one_credential() {
 
 #[tokio::test]
 async fn nonces_expire() {
-    let nonce;
     let world = World::new(|settings| settings.token_lifetime = 10_000);
     let offer = world.offer(&["patient_identity"], false).await;
     let token = world.token(&offer).await.unwrap().access_token;
-    nonce = world.issuer.nonce();
+    let nonce: &'static str = Box::leak(world.issuer.nonce().into_boxed_str());
     world.later(600);
-    let proof = world.proof(|p| p.nonce = Some(&nonce));
+    let proof = world.proof(|p| p.nonce = Some(nonce));
     assert_eq!(
         code(world.ask(&token, "patient_identity", &proof).await),
         (ErrorCode::InvalidNonce, "nonce_expired")

@@ -114,8 +114,8 @@ impl World {
         let app = App::open(
             &config,
             &url,
-            Arc::clone(&store) as Arc<dyn Store>,
-            Arc::clone(&clock) as Arc<dyn Clock>,
+            store.clone(),
+            clock.clone(),
             Arc::new(SystemRandom),
         )
         .await
