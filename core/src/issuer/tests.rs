@@ -198,6 +198,11 @@ impl UnverifiedSdJwtVc {
         assert!(self.status_reference().unwrap().unwrap().uri.starts_with(&format!("{ISSUER}/status/")));
         let nested = if self.vct().ends_with("patient-identity") { 10 } else { 4 };
         assert!(self.disclosures().len() >= nested, "{} disclosures", self.disclosures().len());
+        // The credential keeps the rules that its own type publishes.
+        use crate::format::sd_jwt_vc::metadata::{Checker, TypeMetadata};
+        let document = world.issuer.type_metadata_by_name(self.vct().rsplit('/').next().unwrap()).unwrap();
+        let metadata = TypeMetadata::parse(document.to_string().as_bytes(), &Limits::DEFAULT).unwrap();
+        metadata.check(self, Checker::Holder).unwrap();
     }
 }
 
