@@ -378,6 +378,52 @@ async fn several_credentials_share_one_ceremony() {
 }
 
 #[tokio::test]
+async fn several_credentials_for_one_query() {
+    let (world, portal) = (World::new(), Portal::new());
+    let credentials = [world.credential(Wanted::default()).await, world.credential(Wanted::default()).await];
+    for multiple in [true, false] {
+        let mut dcql = query(&["family_name"]);
+        dcql["credentials"][0]["multiple"] = json!(multiple);
+        let request = portal.request(ClientIdPrefix::X509Hash, new_request(dcql, None, ResponseMode::DirectPost));
+        let both = |review: &PresentationReview| Selection {
+            choices: review.queries[0]
+                .candidates
+                .iter()
+                .map(|candidate| Choice {
+                    query_id: "patient".into(),
+                    credential_id: candidate.credential_id.clone(),
+                    leave_out: Vec::new(),
+                })
+                .collect(),
+        };
+        let presented =
+            present_chosen(&world, &portal, &request, &credentials, RequestUriMethod::Get, both).await;
+        match presented {
+            Ok(presented) => {
+                assert!(multiple);
+                assert_eq!(presented.prompts, 1);
+                let token = vp_token(&request, &presented.form);
+                assert_eq!(token["patient"].len(), 2);
+                assert_eq!(judge(&world, &request, &token).unwrap().credentials.len(), 2);
+            }
+            Err(error) => assert_eq!((multiple, error.code()), (false, "selection_twice")),
+        }
+    }
+}
+
+/// What a person reads is what is there: nothing hides or turns the text around.
+#[tokio::test]
+async fn the_purpose_is_shown_in_full() {
+    let (world, portal) = (World::new(), Portal::new());
+    let credentials = [world.credential(Wanted::default()).await];
+    let purpose = "Pay \u{202e}001 to\u{200b} nobody";
+    let request = portal.request(ClientIdPrefix::X509Hash, NewRequest { purpose: purpose.into(), ..usual() });
+    let presented = present(&world, &portal, &request, &credentials).await.unwrap();
+    assert_eq!(presented.review.purpose.as_deref(), Some("Pay ⟨U+202E⟩001 to⟨U+200B⟩ nobody"));
+    assert!(judge(&world, &request, &vp_token(&request, &presented.form)).is_ok());
+}
+
+#[tokio::test]
 async fn without_step_up_the_wallet_still_asks_once() {
     let (world, portal) = (World::new(), Portal::new());
     for second_key in [true, false] {
@@ -531,6 +577,10 @@ async fn unusable_requests_are_answered_with_their_error() {
         (unknown, None, "transaction_data_type", "invalid_transaction_data"),
         (usual(), Some(("dcql_query", json!({"credentials": [{"id": "x", "format": "mso_mdoc", "meta": {}}]}))),
             "dcql_format", "vp_formats_not_supported"),
+        (usual(), Some(("client_metadata", json!({"vp_formats_supported": {"mso_mdoc": {}}}))),
+            "vp_formats", "vp_formats_not_supported"),
+        (usual(), Some(("client_metadata", json!({"vp_formats_supported": {"dc+sd-jwt": {"kb-jwt_alg_values": ["EdDSA"]}}}))),
+            "vp_formats", "vp_formats_not_supported"),
         (usual(), Some(("transaction_data", json!(["bm8"]))), "invalid_transaction_data", "invalid_transaction_data"),
     ] {
         let request = portal.request(ClientIdPrefix::X509Hash, new);

@@ -22,6 +22,8 @@ use url::Url;
 const ENTRIES: usize = 1024;
 /// Seconds that issuer metadata is reused.
 const KEY_SECONDS: i64 = 300;
+/// Seconds after which a status list that could not be had is asked for again.
+const RETRY_SECONDS: i64 = 5;
 /// Seconds that clocks may differ, for status lists.
 const SKEW: i64 = 60;
 
@@ -30,14 +32,26 @@ pub(super) struct Gatherer {
     dids: Arc<dyn DidResolver>,
     certificates: Cache<[u8; 32], Arc<TrustedIssuer>>,
     key_sets: Cache<String, (UnixTime, Arc<JwkSet>)>,
-    status: Cache<String, Arc<tokio::sync::Mutex<Option<FetchedList>>>>,
+    status: Cache<String, Arc<tokio::sync::Mutex<StatusSlot>>>,
+}
+
+/// What is known about one status list.
+#[derive(Default)]
+struct StatusSlot {
+    list: Option<FetchedList>,
+    failed: Option<(UnixTime, Error)>,
 }
 
 /// A status list and when this copy was fetched.
-#[derive(Clone)]
 struct FetchedList {
     list: Arc<VerifiedStatusList>,
     fetched_at: UnixTime,
+}
+
+impl FetchedList {
+    fn evidence(&self) -> StatusEvidence {
+        StatusEvidence::List { list: Arc::clone(&self.list), fetched_at: self.fetched_at }
+    }
 }
 
 /// A bounded map.
@@ -159,21 +173,30 @@ impl Gatherer {
             self.status.insert(uri.clone(), Arc::clone(&slot));
             slot
         });
-        // Many presentations at once cause one request.
+        // Many presentations at once cause one request, and a host that does not answer is not asked by each of them.
         let mut slot = slot.lock().await;
-        let fresh = |known: &FetchedList| known.list.check_fresh(known.fetched_at, max_age, now).is_ok();
-        if slot.as_ref().is_none_or(|known| !fresh(known)) {
-            match self.fetch_status(url, &uri, issuer, trust, now).await {
-                Ok(list) => *slot = Some(FetchedList { list: Arc::new(list), fetched_at: now }),
-                Err(error) => {
-                    tracing::warn!(code = error.code(), "a status list could not be had");
-                    return StatusEvidence::Unavailable(error);
-                }
-            }
+        if let Some(known) = &slot.list
+            && known.list.check_fresh(known.fetched_at, max_age, now).is_ok()
+        {
+            return known.evidence();
         }
-        match slot.clone() {
-            Some(FetchedList { list, fetched_at }) => StatusEvidence::List { list, fetched_at },
-            None => StatusEvidence::NotNamed,
+        if let Some((at, error)) = &slot.failed
+            && (0..RETRY_SECONDS).contains(&now.since(*at))
+        {
+            return StatusEvidence::Unavailable(error.clone());
+        }
+        match self.fetch_status(url, &uri, issuer, trust, now).await {
+            Ok(list) => {
+                let known = FetchedList { list: Arc::new(list), fetched_at: now };
+                let evidence = known.evidence();
+                *slot = StatusSlot { list: Some(known), failed: None };
+                evidence
+            }
+            Err(error) => {
+                tracing::warn!(code = error.code(), "a status list could not be had");
+                slot.failed = Some((now, error.clone()));
+                StatusEvidence::Unavailable(error)
+            }
         }
     }
 

@@ -97,12 +97,17 @@ async fn without_a_current_list_nothing_is_accepted() {
     // … and then it is not.
     verifier.later(1);
     assert_eq!(verifier.once_more().await["outcome"]["code"], "status_unavailable");
+    let asked = verifier.fetches();
+    assert_eq!(verifier.once_more().await["outcome"]["code"], "status_unavailable");
+    assert_eq!(verifier.fetches(), asked, "a host that does not answer gets a pause");
     for rubbish in ["", "rubbish", "a.b.c"] {
+        verifier.later(5);
         *verifier.hospital.token.lock().unwrap() = Some(rubbish.into());
         assert_eq!(verifier.once_more().await["outcome"]["code"], "status_unavailable");
     }
     // A list of somebody else.
     let stranger = crate::world::World::new();
+    verifier.later(5);
     stranger.clock.set(carekey_core::Clock::now(&*verifier.world.clock));
     *verifier.hospital.token.lock().unwrap() = Some(stranger.status_token(None, 3600));
     assert_eq!(verifier.once_more().await["outcome"]["code"], "status_unavailable");

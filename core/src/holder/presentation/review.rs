@@ -97,7 +97,7 @@ pub struct ClaimReview {
 /// # Errors
 /// Those of [`RequestLink::parse`], [`UnverifiedRequest::parse`], [`UnverifiedRequest::authenticate`],
 /// [`TransactionData::parse_all`]; `request_fetch` when the object cannot be had; `dcql_trusted_authorities`,
-/// `dcql_format` and `response_encryption` for what this wallet does not carry.
+/// `dcql_format`, `vp_formats` and `response_encryption` for what this wallet does not carry.
 pub async fn review(
     link: &str,
     credentials: &[StoredCredential],
@@ -181,6 +181,10 @@ fn summary(
             "none of the credential formats is known to this wallet",
         ));
     }
+    if !takes_our_algorithms(&request.client_metadata.vp_formats_supported) {
+        let detail = "the verifier does not take the format or algorithms of this wallet";
+        return Err(Error::unsupported("vp_formats", detail));
+    }
     let encrypted = request.response_mode == ResponseMode::DirectPostJwt;
     if encrypted {
         request.content_encryption()?;
@@ -207,6 +211,16 @@ fn summary(
         step_up,
         request: request.clone(),
     })
+}
+
+/// Whether `vp_formats_supported` (appendix B.3.4), where it says something, allows SD-JWT VC with an ES256 proof.
+fn takes_our_algorithms(formats: &Value) -> bool {
+    let Some(formats) = formats.as_object() else { return true };
+    let Some(sd_jwt_vc) = formats.get(SD_JWT_VC_FORMAT) else { return false };
+    match sd_jwt_vc.get("kb-jwt_alg_values").and_then(Value::as_array) {
+        None => true,
+        Some(names) => names.iter().any(|name| name == "ES256"),
+    }
 }
 
 fn query_review(

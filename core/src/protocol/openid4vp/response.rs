@@ -57,7 +57,7 @@ impl WalletError {
     pub fn for_fault(fault: &Error) -> Self {
         match fault.code() {
             "invalid_transaction_data" | "transaction_data_type" => Self::InvalidTransactionData,
-            "dcql_format" => Self::VpFormatsNotSupported,
+            "dcql_format" | "vp_formats" => Self::VpFormatsNotSupported,
             "request_uri_method" => Self::InvalidRequestUriMethod,
             _ => Self::InvalidRequest,
         }
