@@ -62,7 +62,7 @@ pub struct PolicyConfig {
     pub clock_skew_seconds: u32,
     /// Seconds that the holder's proof may be old.
     pub key_binding_seconds: u32,
-    /// Seconds that a copy of a status list may be old.
+    /// Seconds that a copy of a status list may be old; 0: a fresh copy for each presentation.
     pub status_seconds: u64,
     /// Whether a credential counts although its status list cannot be had.
     pub accept_unknown_status: bool,
@@ -176,4 +176,50 @@ fn read_rule(rule: &TrustRule, folder: &Path) -> std::io::Result<IssuerRule> {
         https_issuers: rule.issuers.clone(),
         status_hosts: rule.status_hosts.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use carekey_service::config;
+
+    use super::*;
+
+    const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml");
+
+    fn load(variables: &[(&str, &str)]) -> Result<Config, config::ConfigError> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        config::load_from(Some(Path::new(EXAMPLE)), "CAREKEY_VERIFIER", variables)
+    }
+
+    #[test]
+    fn the_example_is_valid_and_shows_the_defaults() {
+        let (config, default) = (load(&[]).unwrap(), Config::default());
+        assert_eq!(config.name, "Example portal");
+        assert_eq!(config.policy.policy(), default.policy.policy());
+        assert_eq!(config.client_id_prefix, default.client_id_prefix);
+        assert_eq!(config.response_mode, default.response_mode);
+        let seconds = |config: &Config| {
+            [config.request_seconds, config.retention_seconds, config.state_seconds, config.response_code_seconds]
+        };
+        assert_eq!(seconds(&config), seconds(&default));
+        trust(&config.trust, Path::new("")).unwrap();
+    }
+
+    #[test]
+    fn the_environment_overrides_and_mistakes_are_named() {
+        let config = load(&[("CAREKEY_VERIFIER__POLICY__STATUS_SECONDS", "0")]).unwrap();
+        assert_eq!(config.policy.policy().status_max_age, 0);
+        for (variable, key) in [
+            ("CAREKEY_VERIFIER__POLICY__STATUS", "policy.status"),
+            ("CAREKEY_VERIFIER__RESPONSE_MODE", "response_mode"),
+            ("CAREKEY_VERIFIER__REQUEST_SECONDS", "request_seconds"),
+        ] {
+            let error = load(&[(variable, "nonsense")]).unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+        }
+        let missing = TrustRule { anchors: vec!["/nowhere/ca.pem".into()], ..TrustRule::default() };
+        assert!(trust(&[missing], Path::new("")).unwrap_err().to_string().contains("/nowhere/ca.pem"));
+        let rubbish = TrustRule { dids: vec!["nonsense".into()], ..TrustRule::default() };
+        assert!(trust(&[rubbish], Path::new("")).is_err());
+    }
 }

@@ -26,7 +26,7 @@ pub struct Policy {
     pub clock_skew: u32,
     /// Seconds that a key-binding JWT may be old.
     pub key_binding_max_age: u32,
-    /// Seconds that a copy of a status list may be old, whatever the list allows.
+    /// Seconds that a copy of a status list may be old, whatever the list allows; 0: fetched for this presentation.
     pub status_max_age: u64,
     /// Whether a credential is accepted although its status list cannot be had.
     pub accept_unknown_status: bool,
@@ -304,7 +304,7 @@ impl Judge<'_> {
                 ));
             }
         };
-        let fresh = list.check_fresh(fetched_at, self.policy.status_max_age, now).is_ok()
+        let fresh = list.check_fresh(fetched_at, self.policy.status_max_age.max(1), now).is_ok()
             && list.uri() == reference.uri;
         match (fresh, self.policy.accept_unknown_status) {
             (true, _) => {}

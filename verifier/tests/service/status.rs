@@ -65,6 +65,15 @@ async fn a_list_is_kept_no_longer_than_anybody_allows() {
         assert_eq!(verifier.once_more().await["state"], "verified");
         assert_eq!(verifier.fetches(), fetches);
     }
+    // A bound of zero asks each time, and so sees a revocation at once.
+    let verifier = Verifier::start_with(|config| config.policy.status_seconds = 0).await;
+    for fetches in [1, 2] {
+        assert_eq!(verifier.once_more().await["state"], "verified");
+        assert_eq!(verifier.fetches(), fetches);
+    }
+    verifier.world.set_status(7, Status::Revoked);
+    verifier.publish(None, 3600);
+    assert_eq!(verifier.once_more().await["outcome"]["code"], "credential_revoked");
     // `ttl` is shorter.
     let verifier = Verifier::start().await;
     verifier.publish(Some(60), 3600);
