@@ -3,6 +3,7 @@
 pub mod base64;
 pub mod base64url;
 pub mod canonical_json;
+pub mod date_time;
 pub mod deflate;
 pub mod json;
 pub mod multibase;

@@ -1,6 +1,11 @@
 //! `did:key` and Multikey (W3C-CCG did:key method; Controlled Identifiers 1.0 section 2.2.2): the identifier is the key.
+//!
+//! Keys of X25519, secp256k1 and BLS12-381 G2 have a document too, although no signature of theirs is verified by
+//! [`PublicKey`]: the first is for key agreement, the last for BBS.
 
-use super::document::{DidDocument, VerificationMethod};
+use aws_lc_rs::signature::{ECDSA_P256K1_SHA256_ASN1, ParsedPublicKey};
+
+use super::document::{DidDocument, KeyMaterial, VerificationMethod};
 use super::{Did, resolver};
 use crate::encoding::multibase;
 use crate::error::{Error, Result};
@@ -16,6 +21,22 @@ const PREFIXES: [(SignatureAlgorithm, [u8; 2]); 4] = [
 
 /// Prefix and compressed P-521 point.
 const MAX_BYTES: usize = 2 + 67;
+/// Prefix and compressed point of BLS12-381 G2, the longest key of all.
+const MAX_DOCUMENT_BYTES: usize = 2 + 96;
+
+/// Keys that have a document, but are no [`PublicKey`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum DocumentKey {
+    X25519,
+    Secp256k1,
+    Bls12381G2,
+}
+
+const DOCUMENT_PREFIXES: [(DocumentKey, [u8; 2]); 3] = [
+    (DocumentKey::X25519, [0xec, 0x01]),
+    (DocumentKey::Secp256k1, [0xe7, 0x01]),
+    (DocumentKey::Bls12381G2, [0xeb, 0x01]),
+];
 
 /// `key` as `publicKeyMultibase`: multicodec prefix and compressed point, in base58btc.
 ///
@@ -52,19 +73,65 @@ pub fn encode(key: &PublicKey) -> Result<Did> {
     Did::parse(&format!("did:key:{}", encode_multikey(key)?))
 }
 
-/// The document of a `did:key`: one key, for authentication and assertion, named by its own encoding.
+/// The document of a `did:key`: one key, named by its own encoding, for authentication and assertion; of X25519 for key
+/// agreement.
 ///
-/// Key agreement (deriving X25519 from Ed25519) is left out. Errors of [`decode_multikey`]; [`Error::Malformed`]
-/// `did_key` when the identifier is not the one that [`encode`] gives; [`Error::Unsupported`] `did_method`.
+/// Key agreement is not derived from Ed25519. Errors of [`decode_multikey`]; [`Error::Malformed`] `did_key` when the
+/// identifier is not the one canonical encoding of its key; [`Error::Unsupported`] `did_method`. A key of BLS12-381 is
+/// checked for its form only: whether it is a point of the subgroup is found out by whoever verifies with it.
 pub fn resolve(did: &Did) -> Result<DidDocument> {
     resolver::require_method(did, "key")?;
     let text = did.method_specific_id();
+    if let Some(key) = document_key(text)? {
+        let name = did.with_fragment(text)?;
+        let method = VerificationMethod {
+            controller: did.clone(),
+            id: name.clone(),
+            type_: "Multikey".into(),
+            material: KeyMaterial::Multibase(text.to_owned()),
+        };
+        let mut document = DidDocument::for_signing(did.clone(), vec![method]);
+        if key == DocumentKey::X25519 {
+            document.key_agreement = vec![name];
+            document.authentication.clear();
+            document.assertion_method.clear();
+        }
+        return Ok(document);
+    }
     let key = decode_multikey(text)?;
     if encode(&key)? != *did {
-        return Err(Error::malformed("did_key", "not the canonical did:key of its key"));
+        return Err(not_canonical());
     }
     let method = VerificationMethod::multikey(did.with_fragment(text)?, &key)?;
     Ok(DidDocument::for_signing(did.clone(), vec![method]))
+}
+
+/// The type of a key that only has a document, its form checked; `None` for every other.
+fn document_key(text: &str) -> Result<Option<DocumentKey>> {
+    let bytes = multibase::decode(text, MAX_DOCUMENT_BYTES)?;
+    let Some((prefix, key)) = bytes.split_first_chunk::<2>() else { return Ok(None) };
+    let Some((kind, _)) = DOCUMENT_PREFIXES.iter().find(|(_, known)| known == prefix) else {
+        return Ok(None);
+    };
+    let fits = match kind {
+        DocumentKey::X25519 => key.len() == 32,
+        DocumentKey::Secp256k1 => {
+            key.len() == 33 && ParsedPublicKey::new(&ECDSA_P256K1_SHA256_ASN1, key).is_ok()
+        }
+        // Compressed, and not the point at infinity.
+        DocumentKey::Bls12381G2 => key.len() == 96 && key.first().is_some_and(|first| first & 0xc0 == 0x80),
+    };
+    if !fits {
+        return Err(Error::malformed("public_key", "not a public key of the type that its prefix names"));
+    }
+    if multibase::encode_base58btc(&bytes) != text {
+        return Err(not_canonical());
+    }
+    Ok(Some(*kind))
+}
+
+fn not_canonical() -> Error {
+    Error::malformed("did_key", "not the canonical did:key of its key")
 }
 
 #[cfg(test)]
@@ -100,6 +167,45 @@ mod tests {
             assert_eq!(encode(&key).unwrap(), did);
             assert!(document.verification_key(&name, VerificationPurpose::KeyAgreement).is_err());
         }
+    }
+
+    /// From the did:key method's own examples: documents of keys that are not carried as [`PublicKey`].
+    #[test]
+    fn documents_only() {
+        use VerificationPurpose::{AssertionMethod, Authentication, KeyAgreement};
+        for (id, purposes) in [
+            ("z6LSeu9HkTHSfLLeUs2nnzUSNedgDUevfNQgQjQC23ZCit6F", &[KeyAgreement][..]),
+            ("z6LSbysY2xFMRpGMhb7tFTLMpeuPRaqaWM1yECx2AtzE3KCc", &[KeyAgreement]),
+            ("zQ3shokFTS3brHcDQrn82RUDfCZESWL1ZdCEJwekUDPQiYBme", &[AssertionMethod, Authentication]),
+            (
+                "zUC7K4ndUaGZgV7Cp2yJy6JtMoUHY6u7tkcSYUvPrEidqBmLCTLmi6d5WvwnUqejscAkERJ3bfjEiSYtdPkRSE8kSa11hFBr4sTgnbZ95SJj19PN2jdvJjyzpSZgxkyyxNnBNnY",
+                &[AssertionMethod, Authentication],
+            ),
+        ] {
+            let did = Did::parse(&format!("did:key:{id}")).unwrap();
+            let document = resolve(&did).unwrap();
+            let name = did.with_fragment(id).unwrap();
+            for purpose in [KeyAgreement, AssertionMethod, Authentication] {
+                let method = document.verification_method(&name, purpose);
+                assert_eq!(method.is_ok(), purposes.contains(&purpose), "{id}");
+            }
+            let method = document.verification_method(&name, purposes[0]).unwrap();
+            assert_eq!(method.material, KeyMaterial::Multibase(id.into()));
+            assert!(method.public_key().is_err(), "{id}");
+        }
+        let code = |prefix: [u8; 2], key: &[u8]| {
+            let text = multibase::encode_base58btc(&[&prefix[..], key].concat());
+            resolve(&Did::parse(&format!("did:key:{text}")).unwrap()).unwrap_err().code()
+        };
+        assert_eq!(code([0xec, 0x01], &[7; 31]), "public_key");
+        assert_eq!(code([0xe7, 0x01], &[2; 32]), "public_key");
+        assert_eq!(code([0xe7, 0x01], &[&[2][..], &[0xff; 32]].concat()), "public_key");
+        assert_eq!(code([0xeb, 0x01], &[0x80; 48]), "public_key");
+        assert_eq!(code([0xeb, 0x01], &[0xc0; 96]), "public_key");
+        assert_eq!(code([0xeb, 0x01], &[0x20; 96]), "public_key");
+        let other_base = multibase::encode_base64url(&[&[0xec, 0x01][..], &[7; 32]].concat());
+        let did = Did::parse(&format!("did:key:{other_base}")).unwrap();
+        assert_eq!(resolve(&did).unwrap_err().code(), "did_key");
     }
 
     #[test]
@@ -152,7 +258,6 @@ mod tests {
         assert_eq!(code("did:web:a.example"), "did_method");
         assert_eq!(code("did:key:x"), "multibase");
         assert_eq!(code("did:key:z"), "multikey");
-        assert_eq!(code("did:key:z6LSbysY2xFMRpGMhb7tFTLMpeuPRaqaWM1yECx2AtzE3KCc"), "multikey", "X25519");
         let key = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
         let did = |prefix: &[u8], key: &[u8], base: fn(&[u8]) -> String| {
             format!("did:key:{}", base(&[prefix, key].concat()))

@@ -1,9 +1,9 @@
-//! DEFLATE (RFC 1951) and its zlib wrapping (RFC 1950), bounded: no input can unpack to more than the caller allows.
+//! DEFLATE (RFC 1951) and its zlib (RFC 1950) and gzip (RFC 1952) wrappings, bounded: no input can unpack to more than the caller allows.
 
 use std::io::Read;
 
-use flate2::Compression;
-use flate2::read::{DeflateDecoder, DeflateEncoder, ZlibDecoder, ZlibEncoder};
+use flate2::read::{DeflateDecoder, DeflateEncoder, GzEncoder, ZlibDecoder, ZlibEncoder};
+use flate2::{Compression, bufread};
 
 use crate::error::{Error, Result};
 
@@ -15,6 +15,11 @@ pub fn zlib_compress(bytes: &[u8]) -> Vec<u8> {
 /// `bytes` compressed, without header (SMART Health Cards).
 pub fn raw_compress(bytes: &[u8]) -> Vec<u8> {
     read_all(DeflateEncoder::new(bytes, Compression::best()))
+}
+
+/// `bytes` compressed, with the gzip header (no name, no time) and checksum (Bitstring Status List).
+pub fn gzip_compress(bytes: &[u8]) -> Vec<u8> {
+    read_all(GzEncoder::new(bytes, Compression::best()))
 }
 
 /// The content of one zlib stream, at most `max` bytes.
@@ -32,6 +37,13 @@ pub fn raw_inflate(bytes: &[u8], max: usize) -> Result<Vec<u8>> {
     let mut decoder = DeflateDecoder::new(bytes);
     let out = inflate(&mut decoder, max)?;
     consumed(decoder.total_in(), bytes).map(|()| out)
+}
+
+/// The content of one gzip member, at most `max` bytes; errors as [`zlib_inflate`].
+pub fn gzip_inflate(bytes: &[u8], max: usize) -> Result<Vec<u8>> {
+    let mut decoder = bufread::GzDecoder::new(bytes);
+    let out = inflate(&mut decoder, max)?;
+    if decoder.into_inner().is_empty() { Ok(out) } else { Err(malformed()) }
 }
 
 fn read_all(mut encoder: impl Read) -> Vec<u8> {
@@ -69,8 +81,11 @@ mod tests {
     fn round_trip_and_bounds() {
         let data = vec![7; 100_000];
         type Inflate = fn(&[u8], usize) -> Result<Vec<u8>>;
-        let cases: [(Vec<u8>, Inflate); 2] =
-            [(zlib_compress(&data), zlib_inflate), (raw_compress(&data), raw_inflate)];
+        let cases: [(Vec<u8>, Inflate); 3] = [
+            (zlib_compress(&data), zlib_inflate),
+            (raw_compress(&data), raw_inflate),
+            (gzip_compress(&data), gzip_inflate),
+        ];
         for (packed, inflate) in cases {
             assert!(packed.len() < 1_000);
             assert_eq!(inflate(&packed, 100_000).unwrap(), data);
