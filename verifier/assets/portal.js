@@ -20,7 +20,7 @@ if (request) {
     if (final.has(state)) {
       document.querySelector("h1").textContent = state === "verified" ? "Thank you" : "This did not work";
       source.close();
-      place.scrollIntoView({ block: "nearest" });
+      window.scrollTo(0, 0);
     }
     return state;
   };

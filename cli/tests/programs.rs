@@ -1,0 +1,135 @@
+//! The programs as people start and stop them: the demo, and the two servers by configuration.
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// A started program; killed when the test ends early.
+struct Program {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Program {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_carekey"));
+        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stdout }
+    }
+
+    /// Reads up to the line that holds `mark`.
+    fn until(&mut self, mark: &str) -> String {
+        let mut text = String::new();
+        loop {
+            let before = text.len();
+            assert!(self.stdout.read_line(&mut text).unwrap() > 0, "the program ended: {text}");
+            if text[before..].contains(mark) {
+                return text;
+            }
+        }
+    }
+
+    /// Ctrl-C; returns the exit status and what it said at last.
+    fn interrupt(mut self) -> (Option<i32>, String) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn address<'a>(text: &'a str, name: &str) -> &'a str {
+    let line = text.lines().find(|line| line.contains(name)).unwrap();
+    &line[line.find("http").unwrap()..]
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+#[tokio::test]
+async fn the_demo_starts_stops_and_keeps_its_ports() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let mut demo = Program::start(&["demo", "--data", data]);
+    let text = demo.until("Ctrl-C");
+    let (desk, wallet) = (address(&text, "Hospital desk"), address(&text, "wallet"));
+    let signed_in = client().get(desk).send().await.unwrap();
+    assert_eq!(signed_in.status(), 303);
+    let cookie = signed_in.headers()["set-cookie"].to_str().unwrap();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"));
+    assert_eq!(client().get(wallet).send().await.unwrap().status(), 200);
+
+    // one demo per data folder
+    let second = Command::new(env!("CARGO_BIN_EXE_carekey")).args(["demo", "--data", data]).output().unwrap();
+    assert!(!second.status.success());
+    assert!(String::from_utf8(second.stderr).unwrap().contains("another demo is running"));
+
+    let (code, last) = demo.interrupt();
+    assert!(code == Some(0) && last.contains("Stopped."), "{code:?} {last}");
+    let mut again = Program::start(&["--data", data]);
+    let text_again = again.until("Ctrl-C");
+    assert_eq!(address(&text_again, "wallet"), wallet);
+    assert_ne!(address(&text_again, "Hospital desk"), desk, "the link that signs in is of one run");
+    assert_eq!(again.interrupt().0, Some(0));
+}
+
+async fn server_answers(kind: &str, config: &str, sign_in: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, config).unwrap();
+    let mut server = Program::start(&[kind, "--config", file.to_str().unwrap()]);
+    let text = server.until("Management token");
+    let url = address(&text, "CareKey").split([',', ' ']).next().unwrap().trim_end_matches('/').to_owned();
+    assert_eq!(client().get(format!("{url}/healthz")).send().await.unwrap().status(), 200);
+    // staff sign in with the token from the data folder
+    let token = std::fs::read_to_string(folder.path().join("data/management.token")).unwrap();
+    for (token, status) in [("wrong", 403), (token.trim(), 303)] {
+        let form =
+            client().post(format!("{url}{sign_in}")).header("origin", &url).body(format!("token={token}"));
+        let form = form.header("content-type", "application/x-www-form-urlencoded");
+        assert_eq!(form.send().await.unwrap().status(), status);
+    }
+    let (code, _) = server.interrupt();
+    assert_eq!(code, Some(0));
+}
+
+#[tokio::test]
+async fn the_issuer_runs_by_configuration() {
+    let config = "data_dir = 'data'\n[server]\nlisten = '127.0.0.1:0'\n[issuer]\nname = 'Hospital'\n";
+    server_answers("issuer", config, "/desk/sign-in").await;
+}
+
+#[tokio::test]
+async fn the_verifier_runs_by_configuration() {
+    let config = "data_dir = 'data'\nname = 'Portal'\n[server]\nlisten = '127.0.0.1:0'\n";
+    server_answers("verifier", config, "/portal/sign-in").await;
+}
+
+#[test]
+fn a_wrong_configuration_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    let run = |kind: &str, config: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_carekey"));
+        let output = command.args([kind, "--config"]).arg(config).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    std::fs::write(&file, "[server]\nlistten = '127.0.0.1:0'\n").unwrap();
+    for kind in ["issuer", "verifier"] {
+        let said = run(kind, &file);
+        assert!(said.contains("config.toml") && said.contains("server.listten"), "{said}");
+        assert!(run(kind, &folder.path().join("absent.toml")).contains("absent.toml"));
+    }
+}
