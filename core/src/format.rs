@@ -1,3 +1,4 @@
 //! Credential formats, one folder each.
 
+pub mod data_integrity;
 pub mod sd_jwt_vc;
