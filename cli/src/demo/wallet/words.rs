@@ -1,6 +1,8 @@
 //! Claims and foreign texts in words for the wallet's page.
 
 use carekey_core::attestation::level::AssuranceLevel;
+// every text of somebody else is shown with its hidden characters written out
+pub(super) use carekey_core::binding::transaction::visible;
 use carekey_core::error::Result;
 use carekey_core::format::sd_jwt_vc::verify::UnverifiedSdJwtVc;
 use carekey_core::holder::{ClaimLabel, CredentialDisplay, StoredCredential};
@@ -163,24 +165,6 @@ pub(super) const fn protection(protection: Protection) -> &'static str {
     }
 }
 
-/// Text of somebody else with every control and direction-changing character made visible, so that what is read is what
-/// is meant (Unicode UAX #9; biometric-binding design, section 2.5).
-pub(super) fn visible(text: &str) -> String {
-    let hidden = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if hidden(letter) {
-            out.push_str(&format!("⟨U+{:04X}⟩", u32::from(letter)));
-        } else {
-            out.push(letter);
-        }
-    }
-    out
-}
-
 /// The level that the issuer signed into the credential.
 pub(super) fn assurance(claims: &Map<String, Value>) -> AssuranceLevel {
     let binding = || claims.get("webauthn_binding").and_then(|binding| binding.get("level"));
@@ -205,12 +189,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn hidden_characters_become_visible() {
-        assert_eq!(visible("Release\u{202e}retteL\u{0}"), "Release⟨U+202E⟩retteL⟨U+0000⟩");
-        assert_eq!(visible("ليلى Žofie 花子"), "ليلى Žofie 花子");
-    }
 
     #[test]
     fn claims_have_the_issuers_names_and_order() {
