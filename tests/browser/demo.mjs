@@ -44,17 +44,17 @@ export const startBrowser = () =>
   })
 
 /** Puts a virtual authenticator behind a page; counts what its user was asked. */
-export const authenticator = async (page, { prf = true } = {}) => {
+export const authenticator = async (page, { prf = true, userVerification = true } = {}) => {
   const session = await page.context().newCDPSession(page)
   await session.send('WebAuthn.enable', { enableUI: false })
   const { authenticatorId } = await session.send('WebAuthn.addVirtualAuthenticator', {
     options: {
       protocol: 'ctap2',
       ctap2Version: 'ctap2_1',
-      transport: 'internal',
-      hasResidentKey: true,
-      hasUserVerification: true,
-      isUserVerified: true,
+      transport: userVerification ? 'internal' : 'usb',
+      hasResidentKey: userVerification,
+      hasUserVerification: userVerification,
+      isUserVerified: userVerification,
       automaticPresenceSimulation: true,
       hasPrf: prf
     }
