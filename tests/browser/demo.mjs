@@ -88,3 +88,12 @@ export const watchedPage = async (context, complaints) => {
   page.on('pageerror', error => complaints.push(`${page.url()}: ${error}`))
   return page
 }
+
+/** What reaches beyond the right edge of the window. */
+export const tooWide = page =>
+  page.evaluate(() => {
+    const width = document.documentElement.clientWidth
+    const wide = [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > width + 0.5)
+    const beyond = document.documentElement.scrollWidth - width
+    return beyond > 0 ? [`${beyond} px`, ...wide.map(e => `${e.tagName}.${e.className} ${e.textContent.slice(0, 40)}`)] : []
+  })

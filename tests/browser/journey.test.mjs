@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 
-import { authenticator, id, startBrowser, startDemo, watchedPage } from './demo.mjs'
+import { authenticator, id, startBrowser, startDemo, tooWide, watchedPage } from './demo.mjs'
 
 let browser
 before(async () => {
@@ -16,7 +16,7 @@ after(async () => {
 
 /** The three pages of one demo, the wallet's with an authenticator. */
 const openPages = async (demo, { prf, viewport = { width: 1280, height: 900 }, colorScheme = 'light' }) => {
-  const context = await browser.newContext({ viewport, colorScheme })
+  const context = await browser.newContext({ viewport, colorScheme, reducedMotion: 'reduce' })
   const complaints = []
   const [desk, wallet, portal] = [
     await watchedPage(context, complaints),
@@ -79,11 +79,10 @@ const verdict = async (page, state) => {
 /** Screenshots go where somebody asked for them. */
 const picture = async (page, name) => {
   const folder = process.env.CAREKEY_SCREENSHOTS
-  if (folder) await page.screenshot({ path: `${folder}/${name}.png` })
+  if (!folder) return
+  await page.evaluate(() => window.scrollTo(0, 0))
+  await page.screenshot({ path: `${folder}/${name}.png` })
 }
-
-/** Width of what the page shows beyond its window, in pixels. */
-const overflow = page => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
 
 const journey = prf => async () => {
   const demo = await startDemo()
@@ -278,22 +277,22 @@ describe('on a telephone', () => {
       const viewport = { width: 360, height: 740 }
       const { desk, wallet, portal, context } = await openPages(demo, { prf: true, viewport, colorScheme: 'dark' })
       for (const [name, page] of Object.entries({ desk, wallet, portal })) {
-        assert.ok((await overflow(page)) <= 0, `${name} is too wide`)
+        assert.deepEqual(await tooWide(page), [], `${name} is too wide`)
         await picture(page, `phone-${name}`)
       }
       const offered = await offer(desk)
-      assert.ok((await overflow(desk)) <= 0, 'the offer is too wide')
+      assert.deepEqual(await tooWide(desk), [], 'the offer is too wide')
       await accept(wallet, offered)
       await id(wallet, 'verdict').waitFor()
       await open(wallet, await ask(portal))
       await id(wallet, 'verifier').waitFor()
       for (const [name, page] of Object.entries({ wallet, portal })) {
         await picture(page, `phone-${name}-request`)
-        assert.ok((await overflow(page)) <= 0, `the request of ${name} is too wide`)
+        assert.deepEqual(await tooWide(page), [], `the request of ${name} is too wide`)
       }
       await id(wallet, 'send').click()
       await verdict(portal, 'verified')
-      assert.ok((await overflow(portal)) <= 0, 'the outcome is too wide')
+      assert.deepEqual(await tooWide(portal), [], 'the outcome is too wide')
       await picture(portal, 'phone-portal-verified')
       await context.close()
     } finally {
