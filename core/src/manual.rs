@@ -3,6 +3,12 @@
 #[doc = include_str!("manual/threats.md")]
 pub mod threats {}
 
+#[doc = include_str!("manual/defaults.md")]
+pub mod defaults {}
+
+#[doc = include_str!("manual/howto.md")]
+pub mod howto {}
+
 #[doc = include_str!("manual/decisions.md")]
 pub mod decisions {}
 

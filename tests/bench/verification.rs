@@ -75,6 +75,18 @@ fn credentials(criterion: &mut Criterion) {
     });
 }
 
+#[cfg(feature = "oracles")]
+fn ssi(criterion: &mut Criterion) {
+    use carekey_tests::ssi::Ssi;
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (issuance, request) = (Issuance::default(), Asking::plain().request());
+    let plain = Answer::default().present(&issuance.issue(), &request);
+    let ssi = Ssi::new(key(1).public_key(), key(2).public_key());
+    criterion.bench_function("ssi/verify", |b| {
+        b.iter(|| assert!(runtime.block_on(ssi.verify(black_box(&plain), &request))));
+    });
+}
+
 fn main() {
     let mut criterion = Criterion::default()
         .output_directory(&summary::folder())
@@ -83,6 +95,8 @@ fn main() {
         .configure_from_args();
     bare_signatures(&mut criterion);
     credentials(&mut criterion);
+    #[cfg(feature = "oracles")]
+    ssi(&mut criterion);
     criterion.final_summary();
     summary::print();
     // Not when criterion only lists or profiles.
