@@ -19,9 +19,18 @@ async fn both_say_the_same() {
     let cases = [
         ("good", good.clone()),
         ("another holder", Answer { holder: key(9), ..Answer::default() }.present(&credential, &request)),
-        ("another issuer", Answer::default().present(&Issuance { issuer: key(9), ..Issuance::default() }.issue(), &request)),
-        ("another nonce", Answer { nonce: Some("x".to_owned()), ..Answer::default() }.present(&credential, &request)),
-        ("another audience", Answer { audience: Some("x".to_owned()), ..Answer::default() }.present(&credential, &request)),
+        (
+            "another issuer",
+            Answer::default().present(&Issuance { issuer: key(9), ..Issuance::default() }.issue(), &request),
+        ),
+        (
+            "another nonce",
+            Answer { nonce: Some("x".to_owned()), ..Answer::default() }.present(&credential, &request),
+        ),
+        (
+            "another audience",
+            Answer { audience: Some("x".to_owned()), ..Answer::default() }.present(&credential, &request),
+        ),
         ("one disclosure less", without_disclosure),
         ("a disclosure that nobody signed", foreign_disclosure),
         ("expired", {

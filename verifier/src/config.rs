@@ -103,7 +103,7 @@ pub struct TrustRule {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            server: ServerConfig::default(),
+            server: ServerConfig { listen: ([127, 0, 0, 1], 8803).into(), ..ServerConfig::default() },
             log: LogConfig::default(),
             limit: LimitConfig::default(),
             fetch: FetchConfig::default(),

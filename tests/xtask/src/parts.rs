@@ -94,7 +94,8 @@ fn clippy(_: &Options) -> Outcome {
 }
 
 fn unit(options: &Options) -> Outcome {
-    let mut command = cargo(&["test", "--workspace", "--exclude", "carekey-storage", "--no-fail-fast", "--quiet"]);
+    let mut command =
+        cargo(&["test", "--workspace", "--exclude", "carekey-storage", "--no-fail-fast", "--quiet"]);
     if options.oracles {
         command.args(["--features", "carekey-tests/oracles"]);
     }
