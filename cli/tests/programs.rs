@@ -1,5 +1,6 @@
 //! The programs as people start and stop them: the demo, and the two servers by configuration.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // helpers of tests
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
