@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod forged;
 mod issuers;
 mod journey;
 mod once;
