@@ -31,8 +31,8 @@ use carekey_core::random::SystemRandom;
 use carekey_core::status::token_status_list::{Status, UnverifiedStatusListToken};
 use carekey_core::trust::{IssuerRule, IssuerTrust, VerifierTrust};
 use carekey_core::verifier::{
-    Evidence, NewRequest, Policy, PresentationRequest, Refusal, SourceEvidence, StatusEvidence, StepUpCarrier,
-    StepUpDemand, UnverifiedPresentation, VerifiedPresentation, verify,
+    Evidence, NewRequest, Policy, PresentationRequest, Refusal, SourceEvidence, StatusEvidence,
+    StepUpCarrier, StepUpDemand, UnverifiedPresentation, VerifiedPresentation, verify,
 };
 use carekey_core::{Clock, Error, Result};
 use serde_json::{Value, json};
@@ -130,7 +130,9 @@ fn link(request: &PresentationRequest, method: RequestUriMethod) -> String {
 }
 
 fn form_value(request: &HttpRequest, name: &str) -> Option<String> {
-    url::form_urlencoded::parse(&request.body).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    url::form_urlencoded::parse(&request.body)
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
 }
 
 type Posted = Arc<Mutex<Vec<Vec<u8>>>>;
@@ -148,7 +150,11 @@ fn web(
         }
         "/responses/1" => {
             posted.lock().unwrap().push(request.body.clone());
-            Some(answer(200, "application/json", r#"{"redirect_uri":"https://portal.example/done?response_code=x"}"#))
+            Some(answer(
+                200,
+                "application/json",
+                r#"{"redirect_uri":"https://portal.example/done?response_code=x"}"#,
+            ))
         }
         _ => None,
     })
@@ -242,7 +248,8 @@ fn trust(world: &World) -> IssuerTrust {
 
 /// Everything in order; tests change one thing.
 fn sources(world: &World, presentation: &UnverifiedPresentation) -> Vec<SourceEvidence> {
-    let token = UnverifiedStatusListToken::parse(&world.status_token(Some(300), 3600), &Limits::DEFAULT).unwrap();
+    let token =
+        UnverifiedStatusListToken::parse(&world.status_token(Some(300), 3600), &Limits::DEFAULT).unwrap();
     let list = token.verify(world.issuer.public_key(), world::STATUS_URI, NOW, 60, &Limits::DEFAULT).unwrap();
     let list = StatusEvidence::List { list: Arc::new(list), fetched_at: NOW };
     let source = |(_, credential): (&str, &UnverifiedSdJwtVc)| SourceEvidence {
@@ -363,7 +370,8 @@ async fn several_credentials_share_one_ceremony() {
             "claims": [{"path": ["member_id"]}]}
     ]});
     let demand = step_up(AssuranceLevel::Uv, StepUpCarrier::TransactionData);
-    let request = portal.request(ClientIdPrefix::X509Hash, new_request(dcql, demand, ResponseMode::DirectPost));
+    let request =
+        portal.request(ClientIdPrefix::X509Hash, new_request(dcql, demand, ResponseMode::DirectPost));
     let presented = present(&world, &portal, &request, &credentials).await.unwrap();
     assert_eq!(presented.prompts, 1);
     let token = vp_token(&request, &presented.form);
@@ -384,7 +392,8 @@ async fn several_credentials_for_one_query() {
     for multiple in [true, false] {
         let mut dcql = query(&["family_name"]);
         dcql["credentials"][0]["multiple"] = json!(multiple);
-        let request = portal.request(ClientIdPrefix::X509Hash, new_request(dcql, None, ResponseMode::DirectPost));
+        let request =
+            portal.request(ClientIdPrefix::X509Hash, new_request(dcql, None, ResponseMode::DirectPost));
         let both = |review: &PresentationReview| Selection {
             choices: review.queries[0]
                 .candidates
@@ -460,7 +469,8 @@ async fn step_up_asked_for_by_the_claim_alone() {
     let credentials = [world.credential(Wanted::default()).await];
     let demand = step_up(AssuranceLevel::Uv, StepUpCarrier::Claim);
     let dcql = query(&["family_name", "webauthn_binding"]);
-    let request = portal.request(ClientIdPrefix::X509Hash, new_request(dcql, demand, ResponseMode::DirectPost));
+    let request =
+        portal.request(ClientIdPrefix::X509Hash, new_request(dcql, demand, ResponseMode::DirectPost));
     assert!(request.transaction_data.is_empty());
     let presented = present(&world, &portal, &request, &credentials).await.unwrap();
     assert_eq!(presented.prompts, 1);
@@ -488,25 +498,28 @@ async fn the_person_sees_exactly_what_leaves_and_may_keep_what_is_optional() {
         let candidates = &review.queries[0].candidates;
         assert_eq!(candidates.len(), 2, "several credentials to choose from");
         let chosen = &candidates[1];
-        let shown: Vec<_> = chosen.claims.iter().map(|claim| (claim.path.to_string(), claim.optional)).collect();
+        let shown: Vec<_> =
+            chosen.claims.iter().map(|claim| (claim.path.to_string(), claim.optional)).collect();
         let expected = [("family_name", false), ("identifiers[].value", true), ("address.locality", true)];
         assert_eq!(shown, expected.map(|(path, optional)| (path.to_owned(), optional)));
         assert_eq!(chosen.claims[1].values, [json!("A-1"), json!("B-2")]);
         let credential_id = chosen.credential_id.clone();
         Selection { choices: vec![Choice { query_id: "patient".into(), credential_id, leave_out }] }
     };
-    let presented = present_chosen(&world, &portal, &request, &credentials, RequestUriMethod::Get, |review| {
-        choice(review, vec![locality.clone()])
-    });
+    let presented =
+        present_chosen(&world, &portal, &request, &credentials, RequestUriMethod::Get, |review| {
+            choice(review, vec![locality.clone()])
+        });
     let presented = presented.await.unwrap();
     let verified = judge(&world, &request, &vp_token(&request, &presented.form)).unwrap();
     let claims = Value::Object(verified.credentials[0].claims.clone());
     assert_eq!(claims["family_name"], "Testová");
     assert_eq!(claims["identifiers"][1]["value"], "B-2");
     assert!(claims.get("address").is_none() && claims.get("given_name").is_none());
-    let mandatory = present_chosen(&world, &portal, &request, &credentials, RequestUriMethod::Get, |review| {
-        choice(review, vec![family])
-    });
+    let mandatory =
+        present_chosen(&world, &portal, &request, &credentials, RequestUriMethod::Get, |review| {
+            choice(review, vec![family])
+        });
     assert_eq!(mandatory.await.err().unwrap().code(), "claim_absent");
 }
 
@@ -529,7 +542,8 @@ async fn selections_that_do_not_fit() {
         (vec![choice("patient", own), choice("patient", own)], "selection_twice"),
     ] {
         let selection = Selection { choices };
-        let chosen = present_chosen(&world, &portal, &request, &credentials, RequestUriMethod::Get, |_| selection);
+        let chosen =
+            present_chosen(&world, &portal, &request, &credentials, RequestUriMethod::Get, |_| selection);
         assert_eq!(chosen.await.err().unwrap().code(), expected);
     }
     // Without a second key a step-up by transaction data cannot be answered, and the wallet says so beforehand.
@@ -550,7 +564,10 @@ async fn selections_that_do_not_fit() {
 #[tokio::test]
 async fn declining_says_access_denied() {
     let (world, portal) = (World::new(), Portal::new());
-    let request = portal.request(ClientIdPrefix::X509Hash, NewRequest { response_mode: ResponseMode::DirectPostJwt, ..usual() });
+    let request = portal.request(
+        ClientIdPrefix::X509Hash,
+        NewRequest { response_mode: ResponseMode::DirectPostJwt, ..usual() },
+    );
     let posted = Posted::default();
     let object = |nonce: Option<&str>| {
         let authorization = request.authorization_request(nonce).unwrap();
@@ -575,13 +592,33 @@ async fn unusable_requests_are_answered_with_their_error() {
     let unknown = NewRequest { transaction_data: vec![payment], ..usual() };
     for (new, change, fault, error) in [
         (unknown, None, "transaction_data_type", "invalid_transaction_data"),
-        (usual(), Some(("dcql_query", json!({"credentials": [{"id": "x", "format": "mso_mdoc", "meta": {}}]}))),
-            "dcql_format", "vp_formats_not_supported"),
-        (usual(), Some(("client_metadata", json!({"vp_formats_supported": {"mso_mdoc": {}}}))),
-            "vp_formats", "vp_formats_not_supported"),
-        (usual(), Some(("client_metadata", json!({"vp_formats_supported": {"dc+sd-jwt": {"kb-jwt_alg_values": ["EdDSA"]}}}))),
-            "vp_formats", "vp_formats_not_supported"),
-        (usual(), Some(("transaction_data", json!(["bm8"]))), "invalid_transaction_data", "invalid_transaction_data"),
+        (
+            usual(),
+            Some(("dcql_query", json!({"credentials": [{"id": "x", "format": "mso_mdoc", "meta": {}}]}))),
+            "dcql_format",
+            "vp_formats_not_supported",
+        ),
+        (
+            usual(),
+            Some(("client_metadata", json!({"vp_formats_supported": {"mso_mdoc": {}}}))),
+            "vp_formats",
+            "vp_formats_not_supported",
+        ),
+        (
+            usual(),
+            Some((
+                "client_metadata",
+                json!({"vp_formats_supported": {"dc+sd-jwt": {"kb-jwt_alg_values": ["EdDSA"]}}}),
+            )),
+            "vp_formats",
+            "vp_formats_not_supported",
+        ),
+        (
+            usual(),
+            Some(("transaction_data", json!(["bm8"]))),
+            "invalid_transaction_data",
+            "invalid_transaction_data",
+        ),
     ] {
         let request = portal.request(ClientIdPrefix::X509Hash, new);
         let posted = Posted::default();
@@ -612,7 +649,9 @@ async fn requests_that_do_not_authenticate() {
     let (world, portal) = (World::new(), Portal::new());
     let other = Portal::new();
     let credentials = [world.credential(Wanted::default()).await];
-    type Change<'a> = Box<dyn Fn(&mut serde_json::Map<String, Value>, &mut serde_json::Map<String, Value>) + Send + Sync + 'a>;
+    type Change<'a> = Box<
+        dyn Fn(&mut serde_json::Map<String, Value>, &mut serde_json::Map<String, Value>) + Send + Sync + 'a,
+    >;
     let claim = |name: &'static str, value: Value| -> Change<'_> {
         Box::new(move |_, claims| drop(claims.insert(name.into(), value.clone())))
     };
@@ -620,12 +659,18 @@ async fn requests_that_do_not_authenticate() {
         Box::new(move |header, _| drop(header.insert(name.into(), value.clone())))
     };
     let none: Change<'_> = Box::new(|_, _| ());
-    let (san, hash, did) = (ClientIdPrefix::X509SanDns, ClientIdPrefix::X509Hash, ClientIdPrefix::DecentralizedIdentifier);
+    let (san, hash, did) =
+        (ClientIdPrefix::X509SanDns, ClientIdPrefix::X509Hash, ClientIdPrefix::DecentralizedIdentifier);
     let other_hash = base64url::encode(&[0; 32]);
     let cases: Vec<(ClientIdPrefix, Change<'_>, bool, &str)> = vec![
         (san, claim("client_id", json!("x509_san_dns:evil.example")), false, "client_id_mismatch"),
         (hash, claim("client_id", json!(format!("x509_hash:{other_hash}"))), false, "client_id_mismatch"),
-        (san, claim("response_uri", json!("https://evil.example/responses/1")), false, "response_uri_foreign"),
+        (
+            san,
+            claim("response_uri", json!("https://evil.example/responses/1")),
+            false,
+            "response_uri_foreign",
+        ),
         (san, claim("exp", json!(NOW.as_secs() - 61)), false, "request_expired"),
         (san, claim("iat", json!(NOW.as_secs() + 61)), false, "request_from_future"),
         (san, claim("wallet_nonce", json!("another")), false, "wallet_nonce_mismatch"),
@@ -712,13 +757,23 @@ async fn refusals() {
     let token = vp_token(&request, &present(&world, &portal, &request, &credentials).await.unwrap().form);
     judge(&world, &request, &token).unwrap();
     let policy = Policy::default();
-    let with = |change: &dyn Fn(&mut Evidence<'_>)| code(judge_with(&world, &request, &token, &policy, change));
+    let with =
+        |change: &dyn Fn(&mut Evidence<'_>)| code(judge_with(&world, &request, &token, &policy, change));
 
     // Issuer and status.
     let unavailable = || Error::unavailable("fetch_failed", "x");
-    assert_eq!(with(&|e| e.sources[0].issuer = Err(Error::untrusted("issuer_untrusted", "x"))), "issuer_untrusted");
-    assert_eq!(with(&|e| e.sources[0].issuer = Err(Error::untrusted("x509_signature", "x"))), "issuer_certificate");
-    assert_eq!(with(&|e| e.sources[0].status = StatusEvidence::Unavailable(unavailable())), "status_unavailable");
+    assert_eq!(
+        with(&|e| e.sources[0].issuer = Err(Error::untrusted("issuer_untrusted", "x"))),
+        "issuer_untrusted"
+    );
+    assert_eq!(
+        with(&|e| e.sources[0].issuer = Err(Error::untrusted("x509_signature", "x"))),
+        "issuer_certificate"
+    );
+    assert_eq!(
+        with(&|e| e.sources[0].status = StatusEvidence::Unavailable(unavailable())),
+        "status_unavailable"
+    );
     assert_eq!(with(&|e| e.sources[0].status = StatusEvidence::NotNamed), "status_unavailable");
     let older = |e: &mut Evidence<'_>| {
         if let StatusEvidence::List { fetched_at, .. } = &mut e.sources[0].status {
@@ -769,7 +824,11 @@ async fn refusals() {
     changed = request.clone();
     changed.transaction_data = vec![request.transaction_data[0].replace('A', "B")];
     assert!(judge(&world, &changed, &token).is_err());
-    let plain = new_request(query(&["given_name", "family_name", "webauthn_binding"]), None, ResponseMode::DirectPost);
+    let plain = new_request(
+        query(&["given_name", "family_name", "webauthn_binding"]),
+        None,
+        ResponseMode::DirectPost,
+    );
     changed = portal.request(ClientIdPrefix::X509Hash, plain);
     changed.nonce.clone_from(&request.nonce);
     assert_eq!(code(judge(&world, &changed, &token)), "kb_jwt_transaction_data");
@@ -789,8 +848,14 @@ async fn refusals() {
     let one = token["patient"][0].clone();
     let map = |id: &str, list: Vec<String>| BTreeMap::from([(id.to_owned(), list)]);
     assert_eq!(code(judge(&world, &request, &map("unasked", vec![one.clone()]))), "presentation_not_asked");
-    assert_eq!(code(judge(&world, &request, &map("patient", vec![one.clone(), one.clone()]))), "presentation_count");
-    assert_eq!(code(judge(&world, &request, &map("patient", vec!["rubbish".into()]))), "presentation_malformed");
+    assert_eq!(
+        code(judge(&world, &request, &map("patient", vec![one.clone(), one.clone()]))),
+        "presentation_count"
+    );
+    assert_eq!(
+        code(judge(&world, &request, &map("patient", vec!["rubbish".into()]))),
+        "presentation_malformed"
+    );
 
     // The presentation itself.
     let (sd_jwt, kb_jwt) = one.rsplit_once('~').unwrap();
@@ -834,7 +899,8 @@ async fn refusals() {
     assert_eq!(code(judge_with(&world, &request, &token, &stale, |_| ())), "binding_evaluation_stale");
     // Asked for a step-up, answered without: never "continue without".
     let dcql = query(&["given_name", "family_name"]);
-    let mut asked = portal.request(ClientIdPrefix::X509Hash, new_request(dcql, None, ResponseMode::DirectPost));
+    let mut asked =
+        portal.request(ClientIdPrefix::X509Hash, new_request(dcql, None, ResponseMode::DirectPost));
     let token = vp_token(&asked, &present(&world, &portal, &asked, &credentials).await.unwrap().form);
     asked.query = DcqlQuery::parse(&query(&["given_name", "family_name", "webauthn_binding"])).unwrap();
     asked.step_up = step_up(AssuranceLevel::Uv, StepUpCarrier::Claim);
@@ -852,18 +918,27 @@ fn bad_requests_are_not_made() {
     let demand = step_up(AssuranceLevel::Uv, StepUpCarrier::TransactionData);
     assert_eq!(fault(NewRequest { purpose: " ".into(), ..usual() }), "request_purpose");
     assert_eq!(fault(NewRequest { purpose: "x".repeat(301), ..usual() }), "request_purpose");
-    assert_eq!(fault(new_request(query(&["family_name"]), demand, ResponseMode::DirectPost)), "step_up_claim");
+    assert_eq!(
+        fault(new_request(query(&["family_name"]), demand, ResponseMode::DirectPost)),
+        "step_up_claim"
+    );
     let nothing = step_up(AssuranceLevel::None, StepUpCarrier::Claim);
     assert_eq!(fault(NewRequest { step_up: nothing, ..usual() }), "invalid_transaction_data");
     assert_eq!(fault(NewRequest { transaction_data: vec![json!(1)], ..usual() }), "invalid_transaction_data");
     let mdoc = json!({"credentials": [{"id": "a", "format": "mso_mdoc", "meta": {}}]});
     assert_eq!(fault(new_request(mdoc, None, ResponseMode::DirectPost)), "dcql_format");
-    let request = portal.request(ClientIdPrefix::X509SanDns, NewRequest { response_mode: ResponseMode::DirectPostJwt, ..usual() });
+    let request = portal.request(
+        ClientIdPrefix::X509SanDns,
+        NewRequest { response_mode: ResponseMode::DirectPostJwt, ..usual() },
+    );
     let sent = request.authorization_request(None).unwrap();
     let key = sent.client_metadata.encryption_key.unwrap();
     assert_eq!((key.alg.as_deref(), key.use_.as_deref()), (Some("ECDH-ES"), Some("enc")));
     assert!(key.kid.is_some() && request.nonce.len() >= 43);
-    let again = portal.request(ClientIdPrefix::X509SanDns, NewRequest { response_mode: ResponseMode::DirectPostJwt, ..usual() });
+    let again = portal.request(
+        ClientIdPrefix::X509SanDns,
+        NewRequest { response_mode: ResponseMode::DirectPostJwt, ..usual() },
+    );
     let other = again.authorization_request(None).unwrap().client_metadata.encryption_key.unwrap();
     assert_ne!(other.x, key.x, "a key per request");
 }

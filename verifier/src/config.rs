@@ -199,7 +199,12 @@ mod tests {
         assert_eq!(config.client_id_prefix, default.client_id_prefix);
         assert_eq!(config.response_mode, default.response_mode);
         let seconds = |config: &Config| {
-            [config.request_seconds, config.retention_seconds, config.state_seconds, config.response_code_seconds]
+            [
+                config.request_seconds,
+                config.retention_seconds,
+                config.state_seconds,
+                config.response_code_seconds,
+            ]
         };
         assert_eq!(seconds(&config), seconds(&default));
         trust(&config.trust, Path::new("")).unwrap();

@@ -358,7 +358,7 @@ impl Judge<'_> {
             kb_claims: key_binding.claims(),
             binding: credential.claims().get(WEBAUTHN_BINDING),
             hk_jkt: &hk_jkt,
-            content_hash: &content_hash,
+            content_hash,
         };
         let expected = StepUpExpectation {
             audience: request.client_id.as_str(),

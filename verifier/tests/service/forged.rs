@@ -37,7 +37,13 @@ impl Verifier {
     }
 
     /// Sends the answer with other claims in the holder's proof, signed by the holder's key or another.
-    async fn send_forged(&self, answer: &Answer, claims: &Map<String, Value>, typ: &str, key: Option<&SoftwareKey>) -> (u16, String) {
+    async fn send_forged(
+        &self,
+        answer: &Answer,
+        claims: &Map<String, Value>,
+        typ: &str,
+        key: Option<&SoftwareKey>,
+    ) -> (u16, String) {
         let header = json!({"typ": typ}).as_object().unwrap().clone();
         let payload = Value::Object(claims.clone()).to_string();
         let kb_jwt = match key {
@@ -116,7 +122,10 @@ async fn a_step_up_that_fails_closes_the_request() {
         (Some(thief(Behaviour { user_present: false, ..good() }, None)), "user_not_present"),
         (Some(thief(Behaviour { backup_eligible: true, ..good() }, None)), "backup_eligibility_changed"),
         (Some(thief(Behaviour { rp_id: Some("evil.example".into()), ..good() }, None)), "rp_id_mismatch"),
-        (Some(thief(Behaviour { origin: Some("https://evil.example".into()), ..good() }, None)), "origin_not_allowed"),
+        (
+            Some(thief(Behaviour { origin: Some("https://evil.example".into()), ..good() }, None)),
+            "origin_not_allowed",
+        ),
         (Some(thief(Behaviour { kind: Some("webauthn.create".into()), ..good() }, None)), "client_data_type"),
         (Some(thief(Behaviour { cross_origin: true, ..good() }, None)), "cross_origin"),
         (Some(thief(Behaviour { challenge: Some(vec![0; 32]), ..good() }, None)), "challenge_mismatch"),
@@ -128,16 +137,20 @@ async fn a_step_up_that_fails_closes_the_request() {
             None => drop(claims.remove("webauthn_assertion")),
             Some(authenticator) => {
                 let client_data = claims["webauthn_assertion"]["client_data_json"].as_str().unwrap();
-                let client_data: Value = serde_json::from_slice(&base64url::decode(client_data).unwrap()).unwrap();
+                let client_data: Value =
+                    serde_json::from_slice(&base64url::decode(client_data).unwrap()).unwrap();
                 let challenge = base64url::decode(client_data["challenge"].as_str().unwrap()).unwrap();
                 let options = RequestOptions::step_up(RP_ID, AK_ID, challenge.try_into().unwrap());
                 let made = authenticator.get(&options).unwrap();
-                claims.insert("webauthn_assertion".into(), json!({
-                    "id": made.id,
-                    "authenticator_data": made.response.authenticator_data,
-                    "client_data_json": made.response.client_data_json,
-                    "signature": made.response.signature,
-                }));
+                claims.insert(
+                    "webauthn_assertion".into(),
+                    json!({
+                        "id": made.id,
+                        "authenticator_data": made.response.authenticator_data,
+                        "client_data_json": made.response.client_data_json,
+                        "signature": made.response.signature,
+                    }),
+                );
             }
         }
         let (status, found) = verifier.send_forged(&answer, &claims, "kb+jwt", None).await;

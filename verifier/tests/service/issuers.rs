@@ -43,7 +43,10 @@ async fn an_issuer_with_a_did() {
         assert_eq!(refused.as_deref(), code);
         if listed {
             let credential = &view["outcome"]["presentation"]["credentials"][0];
-            assert_eq!((&credential["trusted_by"], &credential["issuer"]), (&json!("did"), &json!(did.as_str())));
+            assert_eq!(
+                (&credential["trusted_by"], &credential["issuer"]),
+                (&json!("did"), &json!(did.as_str()))
+            );
         }
     }
 }
@@ -64,7 +67,11 @@ async fn an_issuer_with_https_metadata() {
     for metadata in [
         serde_json::to_value(JwtVcIssuerMetadata::new("https://other.example", vec![key.clone()])).unwrap(),
         json!([]),
-        serde_json::to_value(JwtVcIssuerMetadata::new(ISS, vec![Jwk { kid: Some("x".into()), ..key.clone() }])).unwrap(),
+        serde_json::to_value(JwtVcIssuerMetadata::new(
+            ISS,
+            vec![Jwk { kid: Some("x".into()), ..key.clone() }],
+        ))
+        .unwrap(),
     ] {
         publish(metadata);
         let (view, refused) = verifier.judged(Wanted { key_header: kid(), ..Wanted::default() }).await;
@@ -85,7 +92,8 @@ async fn an_issuer_with_https_metadata() {
 
 #[tokio::test]
 async fn rules_are_per_credential_type() {
-    let verifier = Verifier::start_with_rules(|_, rules| rules[0].vcts = vec!["https://other.example/vct".into()]).await;
+    let verifier =
+        Verifier::start_with_rules(|_, rules| rules[0].vcts = vec!["https://other.example/vct".into()]).await;
     let (_, refused) = verifier.judged(Wanted::default()).await;
     assert_eq!(refused.as_deref(), Some("issuer_untrusted"));
     // A certificate of the right authority for another issuer.
@@ -123,11 +131,17 @@ async fn pages_of_other_origins_may_answer() {
     let verifier = Verifier::start().await;
     for path in ["/oid4vp/requests/x", "/oid4vp/responses/x"] {
         let request = verifier.client.request("OPTIONS".parse().unwrap(), format!("{}{path}", verifier.base));
-        let request = request.header("origin", "https://wallet.example").header("access-control-request-method", "POST");
+        let request = request
+            .header("origin", "https://wallet.example")
+            .header("access-control-request-method", "POST");
         let response = request.send().await.unwrap();
-        assert_eq!((response.status().as_u16(), &response.headers()["access-control-allow-origin"]), (204, &"*".parse().unwrap()));
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["access-control-allow-origin"]),
+            (204, &"*".parse().unwrap())
+        );
     }
-    let request = verifier.client.request("OPTIONS".parse().unwrap(), format!("{}/api/requests", verifier.base));
+    let request =
+        verifier.client.request("OPTIONS".parse().unwrap(), format!("{}/api/requests", verifier.base));
     let response = request.header("access-control-request-method", "POST").send().await.unwrap();
     assert!(response.headers().get("access-control-allow-origin").is_none());
 }

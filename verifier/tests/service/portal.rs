@@ -84,7 +84,11 @@ impl Verifier {
             ..Config::default()
         };
         change(&world, &mut config);
-        let hospital = Arc::new(Hospital { token: Mutex::default(), documents: Mutex::default(), fetches: AtomicUsize::new(0) });
+        let hospital = Arc::new(Hospital {
+            token: Mutex::default(),
+            documents: Mutex::default(),
+            fetches: AtomicUsize::new(0),
+        });
         *hospital.token.lock().unwrap() = Some(world.status_token(None, 3600));
         let web = Arc::clone(&hospital);
         let web = Web(move |request: &HttpRequest| -> Option<HttpResponse> {

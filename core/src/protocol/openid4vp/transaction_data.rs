@@ -29,7 +29,8 @@ impl TransactionData {
     /// [`Error::Malformed`] `invalid_transaction_data` or [`Error::Unsupported`] `transaction_data_type`, for each case
     /// of section 8.5 except credentials that the wallet does not hold.
     pub fn parse_all(entries: &[String], query: &DcqlQuery, limits: &Limits) -> Result<Vec<Self>> {
-        let known: Vec<Self> = heads(entries, query, limits)?.iter().map(Self::known).collect::<Result<_>>()?;
+        let known: Vec<Self> =
+            heads(entries, query, limits)?.iter().map(Self::known).collect::<Result<_>>()?;
         // One ceremony can confirm one thing.
         match known.len() {
             0 | 1 => Ok(known),
