@@ -23,6 +23,7 @@ use carekey_service::keys::{self, ServiceKeys};
 use carekey_service::limit::RateLimiter;
 use carekey_service::metrics::Metrics;
 use carekey_service::pages::Access;
+use carekey_service::private_file;
 use url::Url;
 
 use crate::config::{Config, FidoMetadata, KeyKind};
@@ -100,7 +101,7 @@ impl App {
         let sealed: Arc<dyn Store> = Arc::new(Sealed::new(store, &sealing, Arc::clone(&random))?);
         let identifier = public_url.as_str().trim_end_matches('/');
         let authenticators = match &config.fido_metadata {
-            Some(metadata) => Some(load_metadata(metadata, clock.now())?),
+            Some(metadata) => Some(load_metadata(metadata, data, clock.now())?),
             None => None,
         };
         let issuer = Issuer::new(Parts {
@@ -276,19 +277,35 @@ fn issuer_key(kind: KeyKind, keys: &ServiceKeys, identifier: &str) -> Result<Iss
     Ok(IssuerKey { signer, header, iss })
 }
 
-fn load_metadata(config: &FidoMetadata, now: UnixTime) -> Result<VerifiedMetadata, StartError> {
+/// Number of the newest BLOB that was used: an older one is refused (Metadata Service 3.2, step 6).
+const METADATA_NUMBER: &str = "fido_metadata.number";
+
+fn load_metadata(config: &FidoMetadata, data: &Path, now: UnixTime) -> Result<VerifiedMetadata, StartError> {
     let read = |path: &Path| std::fs::read_to_string(path).map_err(|error| named(path, &error));
     let mut anchors = Vec::new();
     for path in &config.roots {
         anchors.extend(TrustAnchor::from_pem(read(path)?.as_bytes())?);
     }
+    let number = data.join(METADATA_NUMBER);
+    let previous_number = match std::fs::read_to_string(&number) {
+        Ok(text) => {
+            Some(text.trim().parse().map_err(|_| StartError(format!("{}: no number", number.display())))?)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(named(&number, &error)),
+    };
     let expectation = MetadataExpectation {
         anchors: &anchors,
         signer_dns_name: config.signer_dns_name.as_deref(),
         now,
         grace: i64::from(config.grace_days) * 86_400,
-        previous_number: None,
+        previous_number,
     };
-    MetadataBlob::verify(read(&config.blob)?.trim(), &expectation)
-        .map_err(|error| StartError(format!("{}: {error}", config.blob.display())))
+    let metadata = MetadataBlob::verify(read(&config.blob)?.trim(), &expectation)
+        .map_err(|error| StartError(format!("{}: {error}", config.blob.display())))?;
+    if previous_number != Some(metadata.number()) {
+        let text = format!("{}\n", metadata.number());
+        private_file::write(&number, text.as_bytes()).map_err(|error| named(&number, &error))?;
+    }
+    Ok(metadata)
 }

@@ -102,7 +102,7 @@ pub struct Lifetimes {
 /// A FIDO Metadata Service BLOB that the operator downloaded, and the roots it is verified by.
 #[derive(Debug, Clone, Deserialize)]
 pub struct FidoMetadata {
-    /// The BLOB, a compact JWS.
+    /// The BLOB, a compact JWS, read at start. One older than the last that was used is refused.
     pub blob: PathBuf,
     /// Root certificates, PEM.
     pub roots: Vec<PathBuf>,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // test code
 
+mod once;
 mod world;
 
 use std::collections::BTreeSet;

@@ -111,15 +111,8 @@ impl World {
         let url = bound.public_url(&config.server).unwrap();
         config.server.listen = bound.address();
         config.server.public_url = Some(url.clone());
-        let app = App::open(
-            &config,
-            &url,
-            store.clone(),
-            clock.clone(),
-            Arc::new(SystemRandom),
-        )
-        .await
-        .unwrap();
+        let app =
+            App::open(&config, &url, store.clone(), clock.clone(), Arc::new(SystemRandom)).await.unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let (routes, server_config, metrics) = (router(&app), config.server.clone(), app.metrics());
         let server = tokio::spawn(async move {
