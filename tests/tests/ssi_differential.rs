@@ -1,6 +1,7 @@
 //! `ssi` 0.16 and ours agree about presentations: good ones, and ones with one thing wrong.
 #![cfg(feature = "oracles")]
 
+use carekey_core::key::Signer as _;
 use carekey_tests::ssi::Ssi;
 use carekey_tests::story::{Answer, Asking, Issuance, Judging, NOW, key};
 
