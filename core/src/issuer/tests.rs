@@ -533,7 +533,10 @@ fn metadata_says_what_is_there() {
         );
     }
     assert!(metadata.batch_credential_issuance.is_none());
-    assert_eq!(catalogue::did_web("https://a.example:8443/x/y").unwrap().as_str(), "did:web:a.example%3A8443:x:y");
+    assert_eq!(
+        catalogue::did_web("https://a.example:8443/x/y").unwrap().as_str(),
+        "did:web:a.example%3A8443:x:y"
+    );
     assert_eq!(world.issuer.did_document().unwrap()["id"], "did:web:hospital.example");
     assert!(world.issuer.binding_policy_document("1").is_some());
     assert!(world.issuer.binding_policy_document("2").is_none());
