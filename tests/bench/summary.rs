@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::data_integrity;
+
 /// Where criterion keeps its estimates: `target/criterion`.
 pub fn folder() -> PathBuf {
     let target = std::env::current_exe().unwrap();
@@ -35,6 +37,16 @@ pub fn print() {
     line("sd_jwt_vc/verify_step_up", against("sd_jwt_vc/verify_step_up", 3.0, " (aim: at most 1.25)"));
     line("webauthn/assertion", against("webauthn/assertion", 1.0, ""));
     line("sd_jwt_vc/issue", "one signature, 13 salts and hashes".to_owned());
+    let hash = micros("bare/sha256_1k").unwrap_or_default();
+    line("bare/sha256_1k", "SHA-256 of 1 KiB".to_owned());
+    for (name, bare, hashes, aim) in data_integrity::AIMS {
+        let floor = micros(bare).unwrap_or_default() + hashes * hash;
+        let ratio = micros(name).unwrap_or_default() / floor;
+        line(name, format!("{ratio:.2} x ({bare} + {hashes} x bare/sha256_1k){aim}"));
+    }
+    for name in data_integrity::others() {
+        line(&name, "one small credential, or one with 100 claims".to_owned());
+    }
     match (micros("ssi/verify"), micros("sd_jwt_vc/verify")) {
         (Some(ssi), Some(ours)) => {
             line(

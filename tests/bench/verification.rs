@@ -1,6 +1,7 @@
 //! What verification costs, in one run on one thread: bare signatures first, then the work of a verifier, an issuer and
 //! of other libraries on the same presentation. The ratios are printed at the end, beside the aims.
 
+mod data_integrity;
 mod http;
 mod summary;
 
@@ -95,6 +96,7 @@ fn main() {
         .configure_from_args();
     bare_signatures(&mut criterion);
     credentials(&mut criterion);
+    data_integrity::run(&mut criterion);
     #[cfg(feature = "oracles")]
     ssi(&mut criterion);
     criterion.final_summary();

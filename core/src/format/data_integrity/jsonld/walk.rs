@@ -1,6 +1,8 @@
 //! The walk: expansion (JSON-LD 1.1 API section 5.1) and RDF conversion (section 8.1) of one element at a time.
 
 mod maps;
+mod node;
+mod values;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -8,12 +10,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use self::values::{language_map, native, value_object};
 use super::context::{Active, Kind, Processor};
-use super::table::{Coercion, Direction, Expanded, Keyword, Mapping, Term as Definition, is_iri};
+use super::table::{Coercion, Expanded, Keyword, Mapping, Term as Definition};
 use super::{Dataset, items, literal, lost, shape};
 use crate::error::{Error, Result};
 use crate::format::data_integrity::contexts::Contexts;
-use crate::format::data_integrity::rdf::{Literal, Quad, RDF_TYPE, Term};
+use crate::format::data_integrity::rdf::{Quad, RDF_TYPE, Term};
 
 const RDF_FIRST: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#first";
 const RDF_REST: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#rest";
@@ -326,179 +329,6 @@ impl Walk<'_> {
         Ok(members)
     }
 
-    fn node(
-        &mut self,
-        outer: &Arc<Active>,
-        active: &Arc<Active>,
-        place: Place<'_>,
-        members: &[Member<'_>],
-    ) -> Result<Term> {
-        let given = place.given;
-        let mut graph_object = false;
-        let mut has_content = false;
-        for member in members {
-            match member.key {
-                Key::Keyword(Keyword::Graph) => (graph_object, has_content) = (true, true),
-                Key::Keyword(Keyword::Id | Keyword::Index) => {}
-                _ => has_content = true,
-            }
-        }
-        graph_object &= members.iter().all(|member| member.is(Keyword::Graph) || member.is_id_or_index());
-        let wrapped = place.wrap == Wrap::Always || place.wrap == Wrap::UnlessGraph && !graph_object;
-        if !has_content && (place.property.is_none() || wrapped) {
-            return Err(lost("a node without properties stands alone"));
-        }
-        let own = match members.iter().find(|member| member.is(Keyword::Id)) {
-            Some(Member { value: Value::String(text), .. }) => Some(self.reference(active, text, false)?),
-            Some(_) => return Err(shape("@id is not a string")),
-            None => None,
-        };
-        let name = given.and_then(|given| given.id.clone());
-        let (subject, link, graph) = if wrapped {
-            let name = name.unwrap_or_else(|| self.blank());
-            (own.unwrap_or_else(|| self.blank()), name.clone(), Some(name))
-        } else {
-            let subject = own.or(name).unwrap_or_else(|| self.blank());
-            (subject.clone(), subject, place.graph.cloned())
-        };
-        if let Some(path) = &self.path {
-            self.nodes.push((path.clone(), subject.clone()));
-        }
-        if let Some(given) = given {
-            self.give(given, &link, place.graph);
-        }
-        let default_graph = place.top && members.iter().all(|member| member.is(Keyword::Graph));
-        for member in members {
-            let len = self.enter(member.name);
-            match &member.key {
-                Key::Property(property) => {
-                    self.property(active, &subject, graph.as_ref(), property, member.value, false)?;
-                }
-                Key::Keyword(Keyword::Graph) => {
-                    let inner = if default_graph { None } else { Some(&subject) };
-                    self.nodes_in(active, inner, member.value)?;
-                }
-                Key::Keyword(keyword) => {
-                    self.keyword(outer, active, &subject, graph.as_ref(), *keyword, member)?;
-                }
-            }
-            self.leave(len);
-        }
-        Ok(link)
-    }
-
-    fn keyword(
-        &mut self,
-        outer: &Arc<Active>,
-        active: &Arc<Active>,
-        subject: &Term,
-        graph: Option<&Term>,
-        keyword: Keyword,
-        member: &Member<'_>,
-    ) -> Result<()> {
-        let (name, value) = (member.name, member.value);
-        match (keyword, value) {
-            (Keyword::Id, _) => Ok(()),
-            (Keyword::Index, Value::String(_)) => Ok(()),
-            (Keyword::Type, _) => {
-                for type_ in items(value) {
-                    let text = type_.as_str().ok_or_else(|| shape("@type is not a string"))?;
-                    let object = self.reference(outer, text, true)?;
-                    let predicate = Arc::clone(&self.rdf_type);
-                    self.emit(subject.clone(), &predicate, object, graph);
-                }
-                Ok(())
-            }
-            (Keyword::Included, _) => self.nodes_in(active, graph, value),
-            (Keyword::Reverse, Value::Object(map)) => {
-                for (name, value) in map {
-                    let Key::Property(property) = key(active, name)? else {
-                        return Err(shape("@reverse holds a keyword"));
-                    };
-                    let len = self.enter(name);
-                    self.property(active, subject, graph, &property, value, true)?;
-                    self.leave(len);
-                }
-                Ok(())
-            }
-            (Keyword::Nest, _) => self.nest(outer, active, subject, graph, name, value),
-            _ => Err(shape("a keyword does not belong into a node, or has a wrong value")),
-        }
-    }
-
-    /// Nodes in `graph` that nothing points to: `@graph` and `@included`.
-    fn nodes_in(&mut self, active: &Arc<Active>, graph: Option<&Term>, value: &Value) -> Result<()> {
-        let place = Place { graph, ..Place::default() };
-        self.values(active, place, value, &mut Vec::new())
-    }
-
-    /// Step 14 of expansion: members of nested objects belong to the node itself.
-    fn nest(
-        &mut self,
-        outer: &Arc<Active>,
-        active: &Arc<Active>,
-        subject: &Term,
-        graph: Option<&Term>,
-        name: &str,
-        value: &Value,
-    ) -> Result<()> {
-        self.deeper()?;
-        let scoped = match active.table.term(name).and_then(|term| term.context.as_ref()) {
-            Some(scoped) => Some(self.processor.apply(active, scoped, Kind::Property)?),
-            None => None,
-        };
-        let active = scoped.as_ref().unwrap_or(active);
-        for nested in items(value) {
-            let nested = nested.as_object().ok_or_else(|| shape("@nest holds no object"))?;
-            if nested.contains_key("@context") {
-                return Err(shape("@nest holds a context"));
-            }
-            for member in self.members(active, nested)? {
-                let len = self.enter(member.name);
-                match &member.key {
-                    Key::Property(property) => {
-                        self.property(active, subject, graph, property, member.value, false)?;
-                    }
-                    Key::Keyword(
-                        keyword @ (Keyword::Type | Keyword::Nest | Keyword::Reverse | Keyword::Included),
-                    ) => {
-                        self.keyword(outer, active, subject, graph, *keyword, &member)?;
-                    }
-                    Key::Keyword(_) => return Err(shape("@nest holds a keyword that does not nest")),
-                }
-                self.leave(len);
-            }
-        }
-        self.depth -= 1;
-        Ok(())
-    }
-
-    /// The statements of one property; `inverse` within `@reverse`.
-    fn property(
-        &mut self,
-        active: &Arc<Active>,
-        subject: &Term,
-        graph: Option<&Term>,
-        property: &Property,
-        value: &Value,
-        inverse: bool,
-    ) -> Result<()> {
-        let reverse = inverse != property.term.as_ref().is_some_and(|term| term.reverse);
-        let place = Place { graph, property: Some(property), reverse, ..Place::default() };
-        let mut objects = Vec::new();
-        self.objects(active, place, property, value, &mut objects)?;
-        for object in objects {
-            if !reverse {
-                self.emit(subject.clone(), &property.iri, object, graph);
-            } else if matches!(object, Term::Literal(_)) {
-                return Err(shape("a reverse property has a value that is no node"));
-            } else {
-                self.emit(object, &property.iri, subject.clone(), graph);
-            }
-        }
-        Ok(())
-    }
-
     /// Steps 13.5 to 13.12 of expansion.
     fn objects(
         &mut self,
@@ -610,88 +440,8 @@ fn key(active: &Active, name: &str) -> Result<Key> {
     }
 }
 
-/// A scalar without coercion: strings get the term's or the default language and direction.
-fn native(active: &Active, term: Option<&Definition>, value: &Value) -> Result<Term> {
-    let Value::String(text) = value else {
-        return Ok(Term::Literal(literal::typed(value, None)?.ok_or_else(null)?));
-    };
-    let (language, direction) = defaults(active, term);
-    Ok(Term::Literal(literal::text(text, language.as_ref(), direction)))
-}
-
-fn defaults(active: &Active, term: Option<&Definition>) -> (Option<Arc<str>>, Option<Direction>) {
-    let language = term.and_then(|term| term.language.clone());
-    let direction = term.and_then(|term| term.direction);
-    (language.unwrap_or_else(|| active.table.language.clone()), direction.unwrap_or(active.table.direction))
-}
-
-/// Steps 15 of expansion: `{"@value": …}`.
-fn value_object(outer: &Active, members: &[Member<'_>]) -> Result<Literal> {
-    let (mut value, mut type_, mut language, mut direction) = (&Value::Null, None, None, None);
-    for member in members {
-        match member.key {
-            Key::Keyword(Keyword::Value) => value = member.value,
-            Key::Keyword(Keyword::Type) if type_.is_none() => type_ = Some(member.value),
-            Key::Keyword(Keyword::Language) => language = Some(super::language(member.value)?),
-            Key::Keyword(Keyword::Direction) => {
-                let text = member.value.as_str().and_then(Direction::parse);
-                direction = Some(text.ok_or_else(|| shape("@direction is neither \"ltr\" nor \"rtl\""))?);
-            }
-            Key::Keyword(Keyword::Index) if member.value.is_string() => {}
-            _ => return Err(shape("a value object has a member that does not belong there")),
-        }
-    }
-    let typed = match type_ {
-        None => None,
-        Some(Value::String(text)) => Some(outer.table.expand(text, true)),
-        Some(_) => return Err(shape("@type of a value is not a string")),
-    };
-    match typed {
-        Some(_) if language.is_some() || direction.is_some() => {
-            Err(shape("a value has both a datatype and a language or direction"))
-        }
-        Some(Expanded::Keyword(Keyword::Json)) => literal::json(value),
-        Some(Expanded::Iri(datatype)) if is_iri(&datatype) => {
-            literal::typed(value, Some(&datatype))?.ok_or_else(value_error)
-        }
-        Some(Expanded::Relative) => Err(relative()),
-        Some(_) => Err(shape("@type of a value is not an absolute IRI")),
-        None => match value {
-            Value::String(text) => Ok(literal::text(text, language.as_ref(), direction)),
-            _ if language.is_some() || direction.is_some() => {
-                Err(shape("a language or direction stands beside a value that is no string"))
-            }
-            other => literal::typed(other, None)?.ok_or_else(value_error),
-        },
-    }
-}
-
-/// Step 13.7 of expansion: text by language.
-fn language_map(
-    active: &Active,
-    term: &Definition,
-    map: &Map<String, Value>,
-    out: &mut Vec<Term>,
-) -> Result<()> {
-    let (_, direction) = defaults(active, Some(term));
-    for (tag, texts) in map {
-        let none = active.table.expand(tag, true) == Expanded::Keyword(Keyword::None);
-        let language = if none { None } else { Some(super::language(&Value::String(tag.clone()))?) };
-        for text in items(texts) {
-            let text =
-                text.as_str().ok_or_else(|| shape("a language map holds something other than text"))?;
-            out.push(Term::Literal(literal::text(text, language.as_ref(), direction)));
-        }
-    }
-    Ok(())
-}
-
 fn null() -> Error {
     Error::malformed("jsonld_null", "a null value would not be signed; leave the member out")
-}
-
-fn value_error() -> Error {
-    shape("@value is null, an array or an object")
 }
 
 fn relative() -> Error {

@@ -69,7 +69,7 @@ impl Walk<'_> {
             let value = Value::String(name.to_owned());
             let object = match active.table.term(index) {
                 Some(definition) => self.coerced(active, &Arc::clone(definition), &value)?,
-                None => super::native(active, None, &value)?,
+                None => super::values::native(active, None, &value)?,
             };
             given.index = Some((iri, object));
         }
