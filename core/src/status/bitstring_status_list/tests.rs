@@ -103,7 +103,9 @@ fn messages_of_two_bits() {
     entry.size = size;
     assert_eq!(entry.to_value().unwrap_err().code(), "bitstring_messages");
     for (status, message) in ["pending_review", "accepted", "rejected", "undefined"].into_iter().enumerate() {
-        entry.messages.push(StatusMessage { status: status as u64, message: message.into() });
+        entry
+            .messages
+            .push(StatusMessage { status: u64::try_from(status).unwrap(), message: message.into() });
     }
     entry.references.push("https://example.org/status-dictionary/".into());
     let value = entry.to_value().unwrap();
