@@ -9,74 +9,19 @@
     clippy::print_stdout
 )]
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+#[path = "support/vectors.rs"]
+mod vectors;
 
 use carekey_core::UnixTime;
 use carekey_core::did::DidUrl;
-use carekey_core::encoding::{json, multibase};
+use carekey_core::encoding::multibase;
 use carekey_core::format::data_integrity::{
     Contexts, ControllerPolicy, Cryptosuite, Evidence, Expectation, ProofOptions, ProofPurpose,
     UnverifiedProof, create_proof, verify_proofs,
 };
 use carekey_core::key::{Signer, SoftwareKey};
-use carekey_core::limits::Limits;
 use serde_json::{Map, Value};
-
-/// The files of one folder, and which of them were read.
-struct Vectors {
-    folder: PathBuf,
-    read: RefCell<BTreeSet<PathBuf>>,
-}
-
-impl Vectors {
-    fn new(name: &str) -> Option<Self> {
-        #[allow(clippy::disallowed_methods)] // where the vectors are, as the test command says
-        let root = std::env::var("CAREKEY_VECTORS").map_or_else(
-            |_| Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors")).to_owned(),
-            PathBuf::from,
-        );
-        let folder = root.join(name);
-        if !folder.exists() {
-            println!("skipped: {} absent", folder.display());
-            return None;
-        }
-        Some(Self { folder, read: RefCell::default() })
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.read.borrow_mut().insert(name.into());
-        std::fs::read_to_string(self.folder.join(name)).unwrap_or_else(|_| panic!("{name}"))
-    }
-
-    fn json(&self, name: &str) -> Value {
-        json::parse(self.text(name).as_bytes(), &Limits::DEFAULT).unwrap()
-    }
-
-    /// Prints how many files were read, and asserts that none was left out but those below `others`.
-    fn count(&self, expected: usize, others: &[&str]) {
-        let read = self.read.borrow();
-        println!("{}: {} files read", self.folder.display(), read.len());
-        assert_eq!(read.len(), expected);
-        let mut folders = vec![self.folder.clone()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                let relative = path.strip_prefix(&self.folder).unwrap();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if !read.contains(relative) {
-                    assert!(
-                        others.iter().any(|other| relative.starts_with(other)),
-                        "{} unread",
-                        path.display()
-                    );
-                }
-            }
-        }
-    }
-}
+use vectors::Vectors;
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

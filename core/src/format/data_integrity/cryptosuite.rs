@@ -9,7 +9,7 @@ use crate::encoding::canonical_json;
 use crate::error::{Error, Result};
 use crate::key::{PublicKey, SignatureAlgorithm};
 
-/// A cryptosuite that signs a whole document.
+/// A cryptosuite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cryptosuite {
     /// Ed25519 over RDFC-1.0.
@@ -20,12 +20,14 @@ pub enum Cryptosuite {
     EcdsaRdfc2019,
     /// ECDSA with P-256 or P-384 over JCS.
     EcdsaJcs2019,
+    /// ECDSA with P-256 over each statement of RDFC-1.0: the holder discloses a part.
+    EcdsaSd2023,
 }
 
 impl Cryptosuite {
     /// Every suite.
-    pub const ALL: [Self; 4] =
-        [Self::EddsaRdfc2022, Self::EddsaJcs2022, Self::EcdsaRdfc2019, Self::EcdsaJcs2019];
+    pub const ALL: [Self; 5] =
+        [Self::EddsaRdfc2022, Self::EddsaJcs2022, Self::EcdsaRdfc2019, Self::EcdsaJcs2019, Self::EcdsaSd2023];
 
     /// The suite's identifier.
     pub const fn as_str(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Cryptosuite {
             Self::EddsaJcs2022 => "eddsa-jcs-2022",
             Self::EcdsaRdfc2019 => "ecdsa-rdfc-2019",
             Self::EcdsaJcs2019 => "ecdsa-jcs-2019",
+            Self::EcdsaSd2023 => "ecdsa-sd-2023",
         }
     }
 
@@ -50,13 +53,18 @@ impl Cryptosuite {
         matches!(self, Self::EddsaJcs2022 | Self::EcdsaJcs2019)
     }
 
+    /// Whether the holder can disclose a part: there are base proofs, and proofs derived from them.
+    pub const fn is_selective(self) -> bool {
+        matches!(self, Self::EcdsaSd2023)
+    }
+
     /// The hash function that goes with a key.
     ///
     /// [`Error::Untrusted`] `proof_key_type` when the suite does not take such keys.
     pub fn hash_algorithm(self, key: &PublicKey) -> Result<HashAlgorithm> {
         match (self, key.algorithm()) {
             (Self::EddsaRdfc2022 | Self::EddsaJcs2022, SignatureAlgorithm::EdDsa)
-            | (Self::EcdsaRdfc2019 | Self::EcdsaJcs2019, SignatureAlgorithm::Es256) => {
+            | (Self::EcdsaRdfc2019 | Self::EcdsaJcs2019 | Self::EcdsaSd2023, SignatureAlgorithm::Es256) => {
                 Ok(HashAlgorithm::Sha256)
             }
             (Self::EcdsaRdfc2019 | Self::EcdsaJcs2019, SignatureAlgorithm::Es384) => {
@@ -73,7 +81,8 @@ impl Cryptosuite {
     /// the proof without its value. With the RDF suites `config` gets the document's contexts; with the JCS suites
     /// both hold whatever contexts they have.
     ///
-    /// Errors of [`jsonld::to_quads`] and [`rdfc::canonicalize`] or [`canonical_json`].
+    /// [`Error::Misuse`] `proof_suite_selective` for suites that do not sign whole documents; errors of
+    /// [`jsonld::to_quads`] and [`rdfc::canonicalize`] or [`canonical_json`].
     pub fn hash_data(
         self,
         hash: HashAlgorithm,
@@ -81,6 +90,9 @@ impl Cryptosuite {
         config: &Map<String, Value>,
         contexts: &Contexts,
     ) -> Result<HashData> {
+        if self.is_selective() {
+            return Err(Error::misuse("proof_suite_selective", "this cryptosuite makes base proofs only"));
+        }
         let (document, proof) = if self.is_jcs() {
             let proof = String::from_utf8(canonical_json::object_to_vec(config)?).unwrap_or_default();
             (canonical_json::to_string(document)?, proof)

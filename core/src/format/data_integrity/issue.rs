@@ -94,6 +94,12 @@ pub fn add_proof(
     contexts: &Contexts,
 ) -> Result<()> {
     let (proof, _) = create_proof(document, options, signer, contexts)?;
+    append(document, proof)
+}
+
+/// Adds `proof` to those that `document` has.
+pub(super) fn append(document: &mut Value, proof: Value) -> Result<()> {
+    UnverifiedProof::parse(&proof)?;
     let Some(members) = document.as_object_mut() else {
         return Err(options_error("the document is no object"));
     };
@@ -106,6 +112,18 @@ pub fn add_proof(
         }
     }
     Ok(())
+}
+
+/// The start of a base proof: `document` without proofs (with the context that it may need), and the proof's members.
+pub(super) fn begin(document: &mut Value, options: &ProofOptions) -> Result<(Value, Map<String, Value>)> {
+    match document.get("proof") {
+        None => inject_context(document)?,
+        Some(_) if proof_values(document)?.len() >= MAX_PROOFS => {
+            return Err(options_error("the document has too many proofs"));
+        }
+        Some(_) => {}
+    }
+    Ok((with_proofs(document, Vec::new()), options.to_config()))
 }
 
 /// The proof that [`add_proof`] adds, and what it signs. The Data Integrity context is added to `document` if need be.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::cryptosuite::Cryptosuite;
+use super::selective::MAX_PROOF_VALUE;
 use crate::clock::UnixTime;
 use crate::did::{DidUrl, VerificationPurpose};
 use crate::encoding::{date_time, multibase};
@@ -129,7 +130,7 @@ impl UnverifiedProof {
             challenge: text("challenge")?.map(str::to_owned),
             previous_proof: strings(members, "previousProof")?,
             config,
-            signature: signature(required("proofValue")?)?,
+            signature: signature(required("proofValue")?, cryptosuite.is_selective())?,
         })
     }
 
@@ -174,13 +175,15 @@ fn strings(members: &Map<String, Value>, name: &'static str) -> Result<Vec<Strin
     values.iter().map(|value| value.as_str().map(str::to_owned).ok_or_else(|| member(name))).collect()
 }
 
-/// `proofValue`: base58btc with its prefix, nothing else (EdDSA and ECDSA suites, section 3).
-fn signature(text: &str) -> Result<Vec<u8>> {
-    let malformed = || Error::malformed("proof_value", "proofValue is not a signature in base58btc");
-    if !text.starts_with('z') {
+/// `proofValue`: base58btc with its prefix, or base64url where parts can be disclosed (EdDSA and ECDSA suites, section 3).
+fn signature(text: &str, is_selective: bool) -> Result<Vec<u8>> {
+    let malformed =
+        || Error::malformed("proof_value", "proofValue is not in the encoding of its cryptosuite");
+    let (prefix, max) = if is_selective { ('u', MAX_PROOF_VALUE) } else { ('z', MAX_SIGNATURE) };
+    if !text.starts_with(prefix) {
         return Err(malformed());
     }
-    multibase::decode(text, MAX_SIGNATURE).map_err(|_| malformed())
+    multibase::decode(text, max).map_err(|_| malformed())
 }
 
 fn member(name: &'static str) -> Error {

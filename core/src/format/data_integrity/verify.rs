@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::contexts::Contexts;
 use super::cryptosuite::Cryptosuite;
+use super::ecdsa_sd;
 use super::issue::{matching, with_proofs};
 use super::proof::{ProofPurpose, UnverifiedProof, proof_values};
 use crate::clock::UnixTime;
@@ -146,13 +147,35 @@ impl VerifiedDocument {
 ///
 /// [`Error::Untrusted`]: `proof_signature`, `proof_purpose_mismatch`, `proof_domain`, `proof_challenge`,
 /// `proof_controller`, `proof_context`, `proof_previous_missing`, `proof_method_unknown`, `proof_key_type`,
-/// `did_method_…`; [`Error::NotCurrent`]: `proof_expired`, `proof_created_in_future`; errors of [`UnverifiedProof::of`]
+/// `did_method_…`, `proof_base` (a base proof, which only [`verify_base_proofs`] takes); [`Error::Unsupported`]
+/// `proof_previous_selective`; [`Error::Malformed`] `sd_labels`, `sd_indexes`; [`Error::NotCurrent`]: `proof_expired`, `proof_created_in_future`; errors of [`UnverifiedProof::of`]
 /// and [`Cryptosuite::hash_data`].
 pub fn verify_proofs(
     document: &Value,
     evidence: &Evidence,
     expected: &Expectation<'_>,
     contexts: &Contexts,
+) -> Result<VerifiedDocument> {
+    verify_all(document, evidence, expected, contexts, false)
+}
+
+/// [`verify_proofs`] for a holder who received base proofs of suites with selective disclosure; derived ones are refused
+/// with [`Error::Malformed`] `proof_base_missing`.
+pub fn verify_base_proofs(
+    document: &Value,
+    evidence: &Evidence,
+    expected: &Expectation<'_>,
+    contexts: &Contexts,
+) -> Result<VerifiedDocument> {
+    verify_all(document, evidence, expected, contexts, true)
+}
+
+fn verify_all(
+    document: &Value,
+    evidence: &Evidence,
+    expected: &Expectation<'_>,
+    contexts: &Contexts,
+    base: bool,
 ) -> Result<VerifiedDocument> {
     let proofs = UnverifiedProof::of(document)?;
     for proof in &proofs {
@@ -163,6 +186,10 @@ pub fn verify_proofs(
     let unsecured = with_proofs(document, Vec::new());
     let mut verified = unsecured.clone();
     for proof in &proofs {
+        if proof.cryptosuite.is_selective() {
+            verify_selective(proof, &unsecured, evidence, contexts, base)?;
+            continue;
+        }
         let key = evidence.key(&proof.verification_method, expected.purpose)?;
         let chained = match proof.previous_proof.as_slice() {
             [] => None,
@@ -222,6 +249,38 @@ fn check_controller(document: &Value, proofs: &[UnverifiedProof], expected: &Exp
         return Ok(());
     }
     Err(Error::untrusted("proof_controller", "no proof is by the issuer or holder that the document names"))
+}
+
+/// Verifies one proof of a suite with selective disclosure.
+fn verify_selective(
+    proof: &UnverifiedProof,
+    unsecured: &Value,
+    evidence: &Evidence,
+    contexts: &Contexts,
+    base: bool,
+) -> Result<()> {
+    if !proof.previous_proof.is_empty() {
+        let detail = "proofs with selective disclosure cannot depend on others";
+        return Err(Error::unsupported("proof_previous_selective", detail));
+    }
+    signed_context(proof.cryptosuite, proof, unsecured)?;
+    let key = evidence.key(&proof.verification_method, proof.purpose)?;
+    proof.cryptosuite.hash_algorithm(&key)?;
+    match (ecdsa_sd::ProofValue::parse(&proof.signature)?, base) {
+        (ecdsa_sd::ProofValue::Derived(value), false) => {
+            ecdsa_sd::verify_derived(&value, &proof.config, unsecured, &key, contexts)
+        }
+        (ecdsa_sd::ProofValue::Base(value), true) => {
+            ecdsa_sd::verify_base(&value, &proof.config, unsecured, &key, contexts)
+        }
+        (ecdsa_sd::ProofValue::Base(_), false) => Err(Error::untrusted(
+            "proof_base",
+            "a base proof is for its holder, who derives proofs for verifiers from it",
+        )),
+        (ecdsa_sd::ProofValue::Derived(_), true) => {
+            Err(Error::malformed("proof_base_missing", "the proof is derived already"))
+        }
+    }
 }
 
 /// Verifies one signature; what comes back are the contexts that were signed when the document has more.
