@@ -35,12 +35,21 @@ pub(crate) fn open_store(data: &Path) -> Result<Arc<dyn Store>, Failure> {
     Ok(Arc::new(store))
 }
 
+/// Paths are relative to the configuration file, those of TLS too.
+fn resolve_tls(file: &Path, server: &mut serve::ServerConfig) {
+    if let Some(tls) = &mut server.tls {
+        tls.certificate = config::resolve(Some(file), &tls.certificate);
+        tls.key = config::resolve(Some(file), &tls.key);
+    }
+}
+
 /// Runs the issuer until it is told to stop.
 pub(crate) async fn issuer(file: &Path) -> Result<(), Failure> {
     let mut config: carekey_issuer::Config =
         config::load(Some(file), "CAREKEY_ISSUER").map_err(Failure::new)?;
     log::init(&config.log).map_err(Failure::new)?;
     config.data_dir = config::resolve(Some(file), &config.data_dir);
+    resolve_tls(file, &mut config.server);
     if let Some(metadata) = &mut config.fido_metadata {
         metadata.blob = config::resolve(Some(file), &metadata.blob);
         for root in &mut metadata.roots {
@@ -67,7 +76,9 @@ pub(crate) async fn verifier(file: &Path) -> Result<(), Failure> {
         config::load(Some(file), "CAREKEY_VERIFIER").map_err(Failure::new)?;
     log::init(&config.log).map_err(Failure::new)?;
     config.data_dir = config::resolve(Some(file), &config.data_dir);
-    for anchor in config.trust.iter_mut().flat_map(|rule| &mut rule.anchors) {
+    resolve_tls(file, &mut config.server);
+    let anchors = config.trust.iter_mut().flat_map(|rule| &mut rule.anchors);
+    for anchor in anchors.chain(&mut config.fetch.authorities) {
         *anchor = config::resolve(Some(file), anchor);
     }
     let bound = serve::bind(&config.server).map_err(Failure::new)?;

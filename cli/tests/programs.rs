@@ -117,6 +117,37 @@ async fn the_verifier_runs_by_configuration() {
     server_answers("verifier", config, "/portal/sign-in").await;
 }
 
+// The client must hear that the server says goodbye while the test waits for its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_by_certificate_files_beside_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    let path = file.to_str().unwrap();
+    // The first start makes a certificate for localhost, which then serves as the operator's.
+    std::fs::write(&file, "data_dir = 'data'\n[server]\nlisten = '127.0.0.1:0'\n").unwrap();
+    let mut first = Program::start(&["issuer", "--config", path]);
+    first.until("Management token");
+    assert_eq!(first.interrupt().0, Some(0));
+    let authority = std::fs::read(folder.path().join("data/ca.pem")).unwrap();
+    for name in ["signing.pem", "signing.key"] {
+        std::fs::copy(folder.path().join("data").join(name), folder.path().join(name)).unwrap();
+    }
+    let tls =
+        "[server]\nlisten = '127.0.0.1:0'\ntls = { certificate = 'signing.pem', key = 'signing.key' }\n";
+    for kind in ["issuer", "verifier"] {
+        std::fs::write(&file, format!("data_dir = '{kind}-data'\n{tls}")).unwrap();
+        let mut server = Program::start(&[kind, "--config", path]);
+        let text = server.until("Management token");
+        let url = address(&text, "CareKey").split([',', ' ']).next().unwrap();
+        assert!(url.starts_with("https://localhost:"), "{text}");
+        let authority = reqwest::Certificate::from_pem(&authority).unwrap();
+        let trusting = reqwest::Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap();
+        assert_eq!(trusting.get(format!("{url}healthz")).send().await.unwrap().status(), 200);
+        assert!(client().get(format!("{url}healthz")).send().await.is_err(), "an unknown authority");
+        assert_eq!(server.interrupt().0, Some(0));
+    }
+}
+
 #[test]
 fn a_wrong_configuration_is_named() {
     let folder = tempfile::tempdir().unwrap();
