@@ -152,6 +152,12 @@ fn what_contexts_can_say() {
             json!({"@type": "T", "m": {"@id": "urn:b", "n": "y"}}),
             "<urn:a> <rdf:type> <ex:T> .\n<urn:a> <urn:v:m> <urn:b> .\n<urn:b> <urn:v:n> \"y\" .\n",
         ),
+        // A set is an object: it leaves the context of the type, and with it what that says about the property.
+        (
+            json!({"T": {"@id": "ex:T", "@context": {"p": {"@id": "ex:q", "@type": "ex:D"}}}}),
+            json!({"@type": "T", "p": ["x", {"@set": ["y"]}]}),
+            "<urn:a> <ex:q> \"x\"^^<ex:D> .\n<urn:a> <ex:q> \"y\" .\n<urn:a> <rdf:type> <ex:T> .\n",
+        ),
         (
             json!({}),
             json!({"p": {"@context": {"n": "urn:n"}, "n": "x"}}),
@@ -249,6 +255,8 @@ fn safe_mode_refuses() {
         (v2(json!({"@graph": [{"id": "urn:b"}]})), "jsonld_lost"),
         (v2(json!({"@graph": [{"@list": ["x"]}]})), "jsonld_lost"),
         (v2(json!({"_:p": "x"})), "jsonld_lost"),
+        (v2(json!({"name": {"@list": [{"@set": ["x"]}]}})), "jsonld_shape"),
+        (v2(json!({"name": {"@list": [["x"]]}})), "jsonld_shape"),
         (v2(json!({"@reverse": {"name": "x"}})), "jsonld_shape"),
         (v2(json!({"@value": "x", "name": "y"})), "jsonld_lost"),
         (v2(json!({"proof": {"@graph": []}})), "ok"),

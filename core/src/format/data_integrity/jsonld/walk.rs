@@ -45,7 +45,8 @@ pub(super) fn run(document: &Value, contexts: &Contexts, track: bool) -> Result<
 }
 
 /// A property, and the definition of its term if it was written as one.
-struct Property {
+struct Property<'e> {
+    name: &'e str,
     iri: Arc<str>,
     term: Option<Arc<Definition>>,
 }
@@ -73,7 +74,7 @@ enum Wrap {
 struct Place<'a> {
     graph: Option<&'a Term>,
     /// `None` at the top, in `@graph` and in `@included`.
-    property: Option<&'a Property>,
+    property: Option<&'a Property<'a>>,
     top: bool,
     from_map: bool,
     reverse: bool,
@@ -84,13 +85,13 @@ struct Place<'a> {
 /// A member of an object, its name expanded.
 struct Member<'e> {
     name: &'e str,
-    key: Key,
+    key: Key<'e>,
     value: &'e Value,
 }
 
-enum Key {
+enum Key<'e> {
     Keyword(Keyword),
-    Property(Property),
+    Property(Property<'e>),
 }
 
 struct Walk<'c> {
@@ -193,11 +194,13 @@ impl Walk<'_> {
             return Err(lost("a graph container holds a value or a bare reference"));
         }
         let Some(term) = &property.term else { return native(active, None, value) };
-        let scoped = match &term.context {
-            Some(scoped) => Some(self.processor.apply(active, scoped, Kind::Property)?),
-            None => None,
-        };
-        self.coerced(scoped.as_ref().unwrap_or(active), term, value)
+        let Some(scoped) = &term.context else { return self.coerced(active, term, value) };
+        // The scoped context may say something else about the property itself.
+        let active = self.processor.apply(active, scoped, Kind::Property)?;
+        match active.table.term(property.name) {
+            Some(term) => self.coerced(&active, term, value),
+            None => native(&active, None, value),
+        }
     }
 
     fn coerced(&mut self, active: &Arc<Active>, term: &Definition, value: &Value) -> Result<Term> {
@@ -208,6 +211,7 @@ impl Walk<'_> {
                 let literal = literal::typed(value, Some(datatype))?.ok_or_else(null)?;
                 Ok(Term::Literal(literal))
             }
+            (Coercion::Json, _) => Ok(Term::Literal(literal::json(value)?)),
             _ => native(active, Some(term), value),
         }
     }
@@ -249,6 +253,13 @@ impl Walk<'_> {
                 return Err(shape("a list or set object has other members"));
             }
             let len = self.enter(member.name);
+            // The object's context may say something else about the property, or nothing.
+            let property = place.property.map(|property| Property {
+                term: active.table.term(property.name).cloned(),
+                iri: Arc::clone(&property.iri),
+                name: property.name,
+            });
+            let place = Place { property: property.as_ref(), ..place };
             if is_list {
                 if place.property.is_none() || place.reverse || place.wrap != Wrap::No {
                     return Err(lost("a list stands where only nodes can"));
@@ -334,7 +345,7 @@ impl Walk<'_> {
         &mut self,
         active: &Arc<Active>,
         place: Place<'_>,
-        property: &Property,
+        property: &Property<'_>,
         value: &Value,
         out: &mut Vec<Term>,
     ) -> Result<()> {
@@ -380,8 +391,22 @@ impl Walk<'_> {
             let len = self.enter(index);
             match element {
                 Value::Array(inner) => {
+                    // Without the container, some processors flatten and others nest.
+                    if !place
+                        .property
+                        .and_then(|property| property.term.as_ref())
+                        .is_some_and(|term| term.container.list)
+                    {
+                        return Err(shape("a list holds a bare array"));
+                    }
                     let head = self.list(active, place, inner)?;
                     terms.push(head);
+                }
+                Value::Object(set)
+                    if set.keys().any(|name| keyword_of(active, name) == Some(Keyword::Set)) =>
+                {
+                    // Processors differ: some flatten it, others make a list of it.
+                    return Err(shape("a list holds a set"));
                 }
                 other => self.values(active, place, other, &mut terms)?,
             }
@@ -424,16 +449,16 @@ fn keyword_of(active: &Active, name: &str) -> Option<Keyword> {
 }
 
 /// Expands a member's name; anything that is neither keyword nor IRI is an error.
-fn key(active: &Active, name: &str) -> Result<Key> {
+fn key<'e>(active: &Active, name: &'e str) -> Result<Key<'e>> {
     let term = active.table.term(name);
     if let Some(term) = term
         && let Mapping::Iri(iri) = &term.mapping
     {
-        return Ok(Key::Property(Property { iri: Arc::clone(iri), term: Some(Arc::clone(term)) }));
+        return Ok(Key::Property(Property { name, iri: Arc::clone(iri), term: Some(Arc::clone(term)) }));
     }
     match active.table.expand(name, true) {
         Expanded::Keyword(keyword) => Ok(Key::Keyword(keyword)),
-        Expanded::Iri(iri) => Ok(Key::Property(Property { iri, term: term.cloned() })),
+        Expanded::Iri(iri) => Ok(Key::Property(Property { name, iri, term: term.cloned() })),
         Expanded::Blank(_) => Err(lost("a blank node stands as property")),
         Expanded::Null | Expanded::Relative => Err(undefined(name)),
         Expanded::Invalid => Err(invalid()),

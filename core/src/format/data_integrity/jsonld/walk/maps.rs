@@ -16,7 +16,7 @@ impl Walk<'_> {
         &mut self,
         active: &Arc<Active>,
         place: Place<'_>,
-        property: &Property,
+        property: &Property<'_>,
         term: &Definition,
         map: &Map<String, Value>,
         out: &mut Vec<Term>,

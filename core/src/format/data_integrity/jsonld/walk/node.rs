@@ -165,7 +165,7 @@ impl Walk<'_> {
         active: &Arc<Active>,
         subject: &Term,
         graph: Option<&Term>,
-        property: &Property,
+        property: &Property<'_>,
         value: &Value,
         inverse: bool,
     ) -> Result<()> {
