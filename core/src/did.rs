@@ -1,10 +1,12 @@
-//! Decentralized identifiers (W3C DID 1.1) and the methods that CareKey carries: `did:key`, `did:jwk`, `did:web`.
+//! Decentralized identifiers (W3C DID 1.1) and the methods that CareKey carries: `did:key`, `did:jwk`, `did:web`,
+//! `did:webvh`.
 
 pub mod document;
 pub mod jwk;
 pub mod key;
 pub mod resolver;
 pub mod web;
+pub mod webvh;
 
 use std::fmt;
 use std::str::FromStr;

@@ -154,7 +154,11 @@ impl DidDocument {
     /// [`Error::Untrusted`] `did_document_id` when it is about somebody else; [`Error::Malformed`] `did_document` (also
     /// for two methods of one name), `did`, `did_url`, `jwk…`, `json_…`.
     pub fn parse(did: &Did, bytes: &[u8], limits: &Limits) -> Result<Self> {
-        let value = strict_json::parse(bytes, limits)?;
+        Self::from_value(did, &strict_json::parse(bytes, limits)?)
+    }
+
+    /// As [`Self::parse`], of JSON that was read before.
+    pub fn from_value(did: &Did, value: &Value) -> Result<Self> {
         match value.get("id").and_then(Value::as_str) {
             Some(id) if id == did.as_str() => {}
             Some(_) => {
@@ -169,11 +173,11 @@ impl DidDocument {
             assertion_method: Vec::new(),
             key_agreement: Vec::new(),
         };
-        for method in list(&value, "verificationMethod")? {
+        for method in list(value, "verificationMethod")? {
             document.add(VerificationMethod::parse(method, did)?)?;
         }
         for purpose in VerificationPurpose::ALL {
-            for entry in list(&value, purpose.member())? {
+            for entry in list(value, purpose.member())? {
                 let name = document.relation(entry)?;
                 document.names_mut(purpose).push(name);
             }
