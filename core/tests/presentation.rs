@@ -479,6 +479,33 @@ async fn step_up_asked_for_by_the_claim_alone() {
 }
 
 #[tokio::test]
+async fn nothing_prints_what_is_shown_to_the_person() {
+    let (world, portal) = (World::new(), Portal::new());
+    let credentials = [world.credential(Wanted::default()).await];
+    let dcql = json!({"credentials": [{
+        "id": "patient", "format": "dc+sd-jwt", "meta": {"vct_values": [VCT]},
+        "claims": [{"path": ["family_name"]}, {"path": ["address", "locality"]}, {"path": ["webauthn_binding"]}]
+    }]});
+    let request = portal.request(ClientIdPrefix::X509Hash, new_request(dcql, None, ResponseMode::DirectPost));
+    let shown = |review: &PresentationReview| {
+        assert!(serde_json::to_string(review).unwrap().contains("Testov"));
+        let printed = format!("{review:?} {review:#?} {credentials:?}");
+        for value in ["Testov", "Praha", "\"kty\""] {
+            assert!(!printed.contains(value), "{value} in {printed}");
+        }
+        review.default_selection().unwrap()
+    };
+    present_chosen(&world, &portal, &request, &credentials, RequestUriMethod::Get, shown).await.unwrap();
+    let delivery = Delivery {
+        accepted: true,
+        code: None,
+        redirect_uri: Some("https://portal.example/done?response_code=geheim".parse().unwrap()),
+    };
+    let printed = format!("{delivery:?}");
+    assert!(printed.contains("portal.example") && !printed.contains("geheim"), "{printed}");
+}
+
+#[tokio::test]
 async fn the_person_sees_exactly_what_leaves_and_may_keep_what_is_optional() {
     let (world, portal) = (World::new(), Portal::new());
     let credentials = [world.credential(Wanted::default()).await, world.credential(Wanted::default()).await];

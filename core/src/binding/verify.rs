@@ -1,5 +1,7 @@
 //! The verifier's side of a step-up: fully offline, one error code per check.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -36,7 +38,7 @@ pub struct WebauthnAssertion {
 
 /// What was presented, **already verified**: the credential by its issuer's key, status and times, the key-binding JWT by
 /// the credential's `cnf` key.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct StepUpInput<'a> {
     /// The claims of the key-binding JWT.
     pub kb_claims: &'a Map<String, Value>,
@@ -46,6 +48,12 @@ pub struct StepUpInput<'a> {
     pub hk_jkt: &'a str,
     /// `sd_hash` as the verifier computed it over what it received.
     pub content_hash: &'a str,
+}
+
+impl fmt::Debug for StepUpInput<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepUpInput").field("disclosed", &self.binding.is_some()).finish_non_exhaustive()
+    }
 }
 
 /// What the verifier holds itself.

@@ -1,6 +1,7 @@
 //! After the ceremony: sign, encrypt, send; or say no.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -25,8 +26,8 @@ use crate::webauthn::assertion::{self, AssertionExpectation, AuthenticationRespo
 use crate::webauthn::authenticator_data::AuthenticatorData;
 use crate::webauthn::client_data::{Ceremony as ClientCeremony, ClientData};
 
-/// What the verifier said to the answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What the verifier said to the answer. `Debug` hides the one-time code in the address.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     /// Whether the verifier took it.
     pub accepted: bool,
@@ -36,6 +37,15 @@ pub struct Delivery {
     /// Where the person's browser goes next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect_uri: Option<Url>,
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.redirect_uri.as_ref().and_then(Url::host_str);
+        let mut debug = f.debug_struct("Delivery");
+        debug.field("accepted", &self.accepted).field("code", &self.code).field("redirect_host", &host);
+        debug.finish_non_exhaustive()
+    }
 }
 
 /// Takes the authenticator's answer, signs each presentation with its holder key, and sends all of them.

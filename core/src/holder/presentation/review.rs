@@ -1,5 +1,7 @@
 //! What the person sees before anything leaves.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -74,8 +76,8 @@ pub struct Candidate {
     pub claims: Vec<ClaimReview>,
 }
 
-/// One claim that would leave.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One claim that would leave. `Debug` hides the values.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClaimReview {
     /// Where it is in the credential.
     pub path: ClaimPath,
@@ -87,6 +89,12 @@ pub struct ClaimReview {
     pub optional: bool,
     /// Whether it says something about keys, not about the person.
     pub technical: bool,
+}
+
+impl fmt::Debug for ClaimReview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClaimReview").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// Opens a request link: fetches the request object, authenticates the verifier, and finds the credentials that fit.
