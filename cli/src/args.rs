@@ -30,6 +30,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Secure or verify one W3C credential or presentation by VC-JOSE-COSE (as the W3C test suite calls it).
+    #[command(subcommand)]
+    JoseCose(crate::jose_cose::JoseCose),
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 
 mod args;
 mod demo;
+mod jose_cose;
 mod servers;
 
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
             Some(Command::Demo(demo)) => demo::run(demo).await,
             Some(Command::Issuer { config }) => servers::issuer(&config).await,
             Some(Command::Verifier { config }) => servers::verifier(&config).await,
+            Some(Command::JoseCose(command)) => jose_cose::run(&command),
         }
     });
     match outcome {

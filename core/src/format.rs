@@ -2,3 +2,4 @@
 
 pub mod data_integrity;
 pub mod sd_jwt_vc;
+pub mod vc_jose;

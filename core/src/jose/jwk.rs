@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoding::{base64url, sha256};
 use crate::error::{Error, Result};
-use crate::key::{PublicKey, SignatureAlgorithm};
+use crate::key::{PublicKey, SignatureAlgorithm, Signer, SoftwareKey};
+use crate::secret::Secret;
 
 /// A public key as JSON. Members that this crate does not use are dropped when read; private members are an error.
 ///
@@ -238,6 +239,28 @@ impl Jwk {
     }
 }
 
+/// The key of a JWK with its private member `d` (RFC 7518 section 6.2.2, RFC 8037 section 2): for key files, never for
+/// what others send.
+///
+/// [`Error::Malformed`] `private_key` when `d` is missing, malformed or not that of the public members; errors of
+/// [`Jwk::public_key`].
+pub fn private_key(value: &serde_json::Value) -> Result<SoftwareKey> {
+    let wrong =
+        || Error::malformed("private_key", "the private member of the JWK is missing or does not fit");
+    let mut public = value.as_object().ok_or_else(malformed)?.clone();
+    let d = public.shift_remove("d").and_then(|d| d.as_str().map(|d| Secret::new(d.to_owned())));
+    let d = Secret::new(base64url::decode(d.ok_or_else(wrong)?.expose()).map_err(|_| wrong())?);
+    let public = Jwk::from_value(&public.into())?.public_key()?;
+    let key = match public.algorithm() {
+        SignatureAlgorithm::EdDsa => {
+            let seed = d.expose().as_slice().try_into().map_err(|_| wrong())?;
+            SoftwareKey::from_ed25519_seed(seed)?
+        }
+        algorithm => SoftwareKey::from_ecdsa_scalar(algorithm, d.expose())?,
+    };
+    if *key.public_key() == public { Ok(key) } else { Err(wrong()) }
+}
+
 fn member(value: Option<&String>) -> Result<Vec<u8>> {
     base64url::decode(value.ok_or_else(malformed)?).map_err(|_| malformed())
 }
@@ -317,6 +340,38 @@ mod tests {
             assert_eq!(code(&[(name, value)]).as_deref(), Some(expected), "{name}");
         }
         assert!(serde_json::from_value::<Jwk>(json!({"kty": "EC", "d": "AQ"})).is_err());
+    }
+
+    #[test]
+    fn private_keys() {
+        // RFC 8037 appendix A.1, RFC 7515 appendix A.3 and A.4.
+        let keys = [
+            json!({"kty": "OKP", "crv": "Ed25519", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}),
+            json!({"kty": "EC", "crv": "P-256", "d": "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI",
+                "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+                "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}),
+            json!({"kty": "EC", "crv": "P-521",
+                "x": "AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EOnYG_NjFZ6OvLFV1jSfS9tsz4qUxcWceqwQGk",
+                "y": "ADSmRA43Z1DSNx_RvcLI87cdL07l6jQyyBXMoxVg_l2Th-x3S1WDhjDly79ajL4Kkd0AZMaZmh9ubmf63e3kyMj2",
+                "d": "AY5pb7A0UFiB3RELSD64fTLOSV_jazdF7fLYyuTw8lOfRhWg6Y6rUrPAxerEzgdRhajnu0ferB0d53vM9mE15j2C"}),
+        ];
+        for mut key in keys {
+            let signer = private_key(&key).unwrap();
+            signer.public_key().verify(b"m", &signer.sign(b"m").unwrap()).unwrap();
+            assert_eq!(Jwk::from_key(signer.public_key()).x.unwrap(), key["x"].as_str().unwrap());
+            let right = key["d"].clone();
+            let other =
+                right.as_str().unwrap().replacen('n', "o", 1).replacen('j', "k", 1).replacen("AY", "AZ", 1);
+            for wrong in [json!(null), json!(1), json!(""), json!("AQ"), json!("*"), json!(other)] {
+                key["d"] = wrong;
+                assert_eq!(private_key(&key).err().unwrap().code(), "private_key", "{key}");
+            }
+            key.as_object_mut().unwrap().remove("d");
+            assert_eq!(private_key(&key).err().unwrap().code(), "private_key");
+        }
+        assert_eq!(private_key(&json!({"kty": "RSA", "d": "AQ"})).err().unwrap().code(), "jwk");
+        assert_eq!(private_key(&json!([])).err().unwrap().code(), "jwk");
     }
 
     #[test]

@@ -72,16 +72,27 @@ impl SoftwareKey {
     ///
     /// [`Error::Malformed`] `private_key` for another number.
     pub fn from_p256_scalar(scalar: &[u8; 32]) -> Result<Self> {
-        let public = agreement::PrivateKey::from_private_key(&agreement::ECDH_P256, scalar)
+        Self::from_ecdsa_scalar(SignatureAlgorithm::Es256, scalar)
+    }
+
+    /// The ECDSA key of a private scalar, big-endian, as long as a coordinate of the curve, between 1 and n-1.
+    ///
+    /// [`Error::Malformed`] `private_key` for another number or length; [`Error::Misuse`] `not_ecdsa`.
+    pub fn from_ecdsa_scalar(algorithm: SignatureAlgorithm, scalar: &[u8]) -> Result<Self> {
+        let (curve, signing) = match algorithm {
+            SignatureAlgorithm::Es256 => (&agreement::ECDH_P256, &ECDSA_P256_SHA256_FIXED_SIGNING),
+            SignatureAlgorithm::Es384 => (&agreement::ECDH_P384, &ECDSA_P384_SHA384_FIXED_SIGNING),
+            SignatureAlgorithm::Es512 => (&agreement::ECDH_P521, &ECDSA_P521_SHA512_FIXED_SIGNING),
+            SignatureAlgorithm::EdDsa | SignatureAlgorithm::Rs256 => {
+                return Err(Error::misuse("not_ecdsa", "a private scalar is a key of ECDSA only"));
+            }
+        };
+        let public = agreement::PrivateKey::from_private_key(curve, scalar)
             .map_err(|_| malformed())?
             .compute_public_key()
             .map_err(|_| malformed())?;
-        let pair = EcdsaKeyPair::from_private_key_and_public_key(
-            &ECDSA_P256_SHA256_FIXED_SIGNING,
-            scalar,
-            public.as_ref(),
-        );
-        Self::new(SignatureAlgorithm::Es256, Pair::Ecdsa(pair.map_err(|_| malformed())?))
+        let pair = EcdsaKeyPair::from_private_key_and_public_key(signing, scalar, public.as_ref());
+        Self::new(algorithm, Pair::Ecdsa(pair.map_err(|_| malformed())?))
     }
 
     /// The Ed25519 key of a 32-byte seed (RFC 8032 section 5.1.5).

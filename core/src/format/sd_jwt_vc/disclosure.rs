@@ -11,7 +11,7 @@ use crate::limits::Limits;
 /// Member that carries the digests of an object's hidden members.
 pub(super) const SD: &str = "_sd";
 /// Member that names the digest algorithm, at the top level only.
-pub(super) const SD_ALG: &str = "_sd_alg";
+pub(in crate::format) const SD_ALG: &str = "_sd_alg";
 /// The one member of the object that stands for a hidden array element.
 pub(super) const ELEMENT: &str = "...";
 

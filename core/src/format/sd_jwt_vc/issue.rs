@@ -128,12 +128,7 @@ impl IssueDraft {
     /// `aka_vcts` repeats it.
     pub fn new(input: IssueInput<'_>, algorithm: SignatureAlgorithm, random: &dyn Random) -> Result<Self> {
         input.check()?;
-        let mut maker = Maker {
-            salts: Salts { random, drawn: Vec::new() },
-            algorithm: input.digest_algorithm,
-            disclosures: Vec::new(),
-        };
-        let hidden = maker.object(input.claims, &[&input.frame.root]);
+        let (hidden, disclosures) = conceal(input.claims, input.frame, input.digest_algorithm, random);
         let mut payload = Map::new();
         let mut set =
             |name: &str, value: Option<Value>| payload.extend(value.map(|value| (name.to_owned(), value)));
@@ -147,7 +142,7 @@ impl IssueDraft {
         set("status", input.status.map(StatusReference::to_claim));
         set("cnf", input.holder_key.map(|key| serde_json::json!({"jwk": Jwk::from_key(key).to_value()})));
         // Without digests, `_sd_alg` would say nothing.
-        let has_digests = !maker.disclosures.is_empty() || hidden.contains_key(SD);
+        let has_digests = !disclosures.is_empty() || hidden.contains_key(SD);
         set(SD_ALG, has_digests.then(|| input.digest_algorithm.as_str().into()));
         payload.extend(hidden);
         let mut header = Map::new();
@@ -158,7 +153,7 @@ impl IssueDraft {
             IssuerKeyHeader::Kid(kid) => header.insert("kid".into(), kid.into()),
         };
         let signing_input = jws::signing_input(&header, Value::Object(payload).to_string().as_bytes())?;
-        Ok(Self { signing_input, disclosures: maker.disclosures })
+        Ok(Self { signing_input, disclosures })
     }
 
     /// The bytes that the issuer's key signs.
@@ -168,13 +163,38 @@ impl IssueDraft {
 
     /// The SD-JWT; `signature` as JOSE has it.
     pub fn assemble(self, signature: &[u8]) -> String {
-        let mut out = jws::assemble(self.signing_input, signature);
+        assemble(self.signing_input, &self.disclosures, signature)
+    }
+}
+
+/// The SD-JWT of a signing input, its disclosures and the signature.
+pub(in crate::format) fn assemble(input: String, disclosures: &[Disclosure], signature: &[u8]) -> String {
+    let mut out = jws::assemble(input, signature);
+    out.push('~');
+    for disclosure in disclosures {
+        out.push_str(disclosure.encoded());
         out.push('~');
-        for disclosure in &self.disclosures {
-            out.push_str(disclosure.encoded());
-            out.push('~');
-        }
-        out
+    }
+    out
+}
+
+/// Replaces what `frame` selects in `claims` by digests, in an SD-JWT of any type; `_sd_alg` is left to the caller.
+pub(in crate::format) fn conceal(
+    claims: Map<String, Value>,
+    frame: &DisclosureFrame,
+    algorithm: DigestAlgorithm,
+    random: &dyn Random,
+) -> (Map<String, Value>, Vec<Disclosure>) {
+    let salts = Salts { random, drawn: Vec::new() };
+    let mut maker = Maker { salts, algorithm, disclosures: Vec::new() };
+    let hidden = maker.object(claims, &[&frame.root]);
+    (hidden, maker.disclosures)
+}
+
+impl DisclosureFrame {
+    /// Whether the frame reaches into or hides the top-level member `name`.
+    pub(in crate::format) fn touches(&self, name: &str) -> bool {
+        self.root.members.contains_key(name)
     }
 }
 
@@ -217,7 +237,7 @@ impl IssueInput<'_> {
     }
 }
 
-fn check_claim(name: &str, value: &Value, depth: usize) -> Result<()> {
+pub(in crate::format) fn check_claim(name: &str, value: &Value, depth: usize) -> Result<()> {
     if is_reserved(name) {
         return Err(Error::misuse("sd_jwt_reserved_name", "a claim may not be called _sd, _sd_alg or ..."));
     }

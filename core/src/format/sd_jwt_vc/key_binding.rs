@@ -72,7 +72,7 @@ impl KeyBindingDraft {
     ///
     /// [`Error::Misuse`] `kb_jwt_extra_claim` when an extra claim repeats one of the standard ones, or `sd_jwt` does not
     /// end in `~`.
-    pub(super) fn new(
+    pub(in crate::format) fn new(
         sd_jwt: String,
         digest_algorithm: DigestAlgorithm,
         key_algorithm: SignatureAlgorithm,
@@ -165,7 +165,7 @@ impl UnverifiedKeyBinding {
     /// `kb_jwt_sd_hash`, `kb_jwt_transaction_data`; [`Error::NotCurrent`] `kb_jwt_stale`, `kb_jwt_in_future`,
     /// `kb_jwt_expired`, `kb_jwt_not_yet_valid`; [`Error::Malformed`] `kb_jwt_claims`, `jwt_claim`,
     /// `jwt_claim_missing`; [`Error::Unsupported`] `sd_alg_unknown`.
-    pub(super) fn verify(
+    pub(in crate::format) fn verify(
         self,
         holder_key: &PublicKey,
         sd_hash: &str,

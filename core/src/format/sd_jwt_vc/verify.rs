@@ -35,7 +35,7 @@ pub struct Timing {
 /// Its structure is sound: every rule of RFC 9901 that needs no key holds. `Debug` shows no claims.
 #[derive(Clone)]
 pub struct UnverifiedSdJwtVc {
-    pub(super) jwt: UnverifiedJwt,
+    pub(in crate::format) jwt: UnverifiedJwt,
     algorithm: DigestAlgorithm,
     disclosures: Vec<Disclosure>,
     claims: Map<String, Value>,
@@ -76,7 +76,7 @@ impl UnverifiedSdJwtVc {
     }
 
     /// Reads any SD-JWT, of whatever type: what RFC 9901 alone demands.
-    pub(super) fn read(compact: &str, never_selective: &[&str], limits: &Limits) -> Result<Self> {
+    pub(in crate::format) fn read(compact: &str, never_selective: &[&str], limits: &Limits) -> Result<Self> {
         if compact.len() > limits.token_bytes {
             return Err(Error::malformed("token_too_large", "the SD-JWT is longer than allowed"));
         }
