@@ -29,9 +29,10 @@ pub fn check_enveloped_presentation(value: &Value) -> Result<()> {
     check(value, &Path::Root, PRESENTATION)
 }
 
-/// Media type (with its parameters) and data of a `data:` URL (RFC 2397); `None` when either is missing.
+/// Media type (with its parameters) and data of a `data:` URL (RFC 2397); `None` when either is missing. White space
+/// around it is dropped, as the URL standard does: documents of the W3C suite of VC-JOSE-COSE end in a line break.
 pub fn data_url(text: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = text.split_at_checked(5)?;
+    let (scheme, rest) = text.trim_ascii().split_at_checked(5)?;
     let (media_type, data) = rest.split_once(',')?;
     let sound = media_type.contains('/')
         && !data.is_empty()

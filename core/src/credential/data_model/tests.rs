@@ -425,6 +425,7 @@ fn envelopes() {
             good("/@context", json!([CONTEXT_V2, "https://www.w3.org/ns/credentials/examples/v2"])),
             good("/type", json!(["EnvelopedVerifiableCredential"])),
             good("/id", json!("data:application/vc+cose;base64,0oRY")),
+            good("/id", json!("data:application/vc+cose;base64,0oRY\n")),
             ("/@context", None, Some(("vc_context", "@context"))),
             bad("/@context", json!([]), "vc_context", "@context"),
             bad(
@@ -443,6 +444,7 @@ fn envelopes() {
             bad("/id", json!("data:application/vc+jwt,"), "vc_id", "id"),
             bad("/id", json!("data:application/vc+jwt"), "vc_id", "id"),
             bad("/id", json!("data:application/vc+jwt,a b"), "vc_id", "id"),
+            bad("/id", json!("data:application/vc+jwt,a\nb"), "vc_id", "id"),
             bad("/id", json!("https://example.org/application/vc+jwt,AA"), "vc_id", "id"),
             bad("/id", json!(["data:application/vc+jwt,AA"]), "vc_id", "id"),
         ],
