@@ -767,6 +767,21 @@ fn expected(
     })
 }
 
+/// A claim inside an object, and then the object itself: the whole of it comes.
+#[test]
+fn a_part_and_the_whole() {
+    let world = world();
+    let claims = serde_json::json!({ "a": [{ "a": 1, "b": 2 }] });
+    let element = ClaimPath::member("a").then(PathElement::Index(0));
+    let hidden = [element.clone(), element.clone().then("a")];
+    let shown = [element.then("b"), ClaimPath::member("a")];
+    let frame = DisclosureFrame::of(&hidden);
+    let input = IssueInput { claims: claims.as_object().unwrap().clone(), ..input(&world, &frame, None) };
+    let compact = issue(input, &world.issuer, &SystemRandom).unwrap();
+    let verified = verify(&world, &presented(&world, &compact, &shown)).unwrap();
+    assert_eq!(verified.credential().claims()["a"], claims["a"]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 

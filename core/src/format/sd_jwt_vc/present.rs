@@ -37,7 +37,10 @@ impl UnverifiedSdJwtVc {
             for claim in selected {
                 chosen.extend(claim.via);
                 if let Some(value) = claim.value {
-                    tree.inside(value, &mut chosen);
+                    // Apart from what other paths chose: that may hold less than everything inside.
+                    let mut whole = Chosen::new();
+                    tree.inside(value, &mut whole);
+                    chosen.extend(whole);
                 }
             }
         }
