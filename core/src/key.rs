@@ -2,6 +2,7 @@
 //!
 //! Private keys live behind [`Signer`]; [`SoftwareKey`] is the one in memory, hardware keys come from the platform.
 
+pub mod bbs;
 mod public_key;
 mod software_key;
 

@@ -20,10 +20,11 @@ use carekey_core::format::data_integrity::ecdsa_sd::{self, BaseData, BaseSecrets
 use carekey_core::format::data_integrity::rdfc::{self, HashAlgorithm};
 use carekey_core::format::data_integrity::selective::{Disclosure, Labelling, canonical_proof};
 use carekey_core::format::data_integrity::{
-    Contexts, ControllerPolicy, Cryptosuite, Evidence, Expectation, ProofOptions, ProofPurpose, derive,
-    jsonld, verify_base_proofs, verify_proofs,
+    Contexts, ControllerPolicy, Cryptosuite, Evidence, Expectation, Presentation, ProofOptions, ProofPurpose,
+    derive, jsonld, verify_base_proofs, verify_proofs,
 };
 use carekey_core::key::{PublicKey, Signer, SoftwareKey};
+use carekey_core::random::SystemRandom;
 use serde_json::{Value, json};
 use vectors::Vectors;
 
@@ -196,7 +197,7 @@ fn run(vectors: &Vectors, folder: &str, unsigned: &str, mandatory: &str, selecti
 
     // The derived document, made and verified.
     let revealed = file("derivedRevealDocument");
-    assert_eq!(derive(&signed, &selective, &contexts).unwrap(), revealed);
+    assert_eq!(derive(&signed, &selective, &Presentation::new(&SystemRandom), &contexts).unwrap(), revealed);
     let verified = verify_proofs(&revealed, &evidence, &expected, &contexts).unwrap();
     assert_eq!(verified.document(), &disclosure.document);
     let (ProofValue::Derived(derived), bytes) = parse(&revealed) else { panic!("not derived") };

@@ -6,7 +6,7 @@ use super::{Did, DidUrl, key};
 use crate::encoding::json as strict_json;
 use crate::error::{Error, Result};
 use crate::jose::jwk::Jwk;
-use crate::key::PublicKey;
+use crate::key::{PublicKey, bbs};
 use crate::limits::Limits;
 
 /// What a verification method may be used for (section 2.3, verification relationships).
@@ -252,6 +252,15 @@ impl DidDocument {
     /// [`VerificationMethod::public_key`].
     pub fn verification_key(&self, id: &DidUrl, purpose: VerificationPurpose) -> Result<PublicKey> {
         self.verification_method(id, purpose)?.public_key()
+    }
+
+    /// The BBS key named `id` for `purpose`; errors of [`Self::verification_method`] and
+    /// [`bbs::PublicKey::from_multikey`], and [`Error::Unsupported`] `did_key_type`.
+    pub fn bbs_key(&self, id: &DidUrl, purpose: VerificationPurpose) -> Result<bbs::PublicKey> {
+        match &self.verification_method(id, purpose)?.material {
+            KeyMaterial::Multibase(text) => bbs::PublicKey::from_multikey(text),
+            _ => Err(Error::unsupported("did_key_type", "the verification method's key is not one of BBS")),
+        }
     }
 
     /// The document as JSON-LD, to be served as `application/did+ld+json` or `application/did`.

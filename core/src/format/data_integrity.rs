@@ -1,9 +1,10 @@
 //! Data Integrity proofs (W3C Verifiable Credential Data Integrity 1.0) with the cryptosuites that sign whole documents,
 //! `eddsa-rdfc-2022`, `eddsa-jcs-2022`, `ecdsa-rdfc-2019` and `ecdsa-jcs-2019` (P-256 and P-384), and with
-//! `ecdsa-sd-2023`, which lets a holder disclose a part.
+//! `ecdsa-sd-2023` and `bbs-2023`, which let a holder disclose a part.
 //!
 //! Beneath them stand JSON-LD, RDF datasets and their canonical form, each of use without the others.
 
+pub mod bbs;
 pub mod contexts;
 pub mod cryptosuite;
 pub mod derive;
@@ -18,7 +19,7 @@ pub mod verify;
 
 pub use self::contexts::Contexts;
 pub use self::cryptosuite::{Cryptosuite, HashData};
-pub use self::derive::derive;
+pub use self::derive::{Presentation, derive};
 pub use self::issue::{ProofOptions, add_proof, create_proof};
 pub use self::proof::{ProofPurpose, UnverifiedProof};
 pub use self::verify::{

@@ -22,12 +22,20 @@ pub enum Cryptosuite {
     EcdsaJcs2019,
     /// ECDSA with P-256 over each statement of RDFC-1.0: the holder discloses a part.
     EcdsaSd2023,
+    /// BBS over the statements of RDFC-1.0: the holder proves a part, each time anew.
+    Bbs2023,
 }
 
 impl Cryptosuite {
     /// Every suite.
-    pub const ALL: [Self; 5] =
-        [Self::EddsaRdfc2022, Self::EddsaJcs2022, Self::EcdsaRdfc2019, Self::EcdsaJcs2019, Self::EcdsaSd2023];
+    pub const ALL: [Self; 6] = [
+        Self::EddsaRdfc2022,
+        Self::EddsaJcs2022,
+        Self::EcdsaRdfc2019,
+        Self::EcdsaJcs2019,
+        Self::EcdsaSd2023,
+        Self::Bbs2023,
+    ];
 
     /// The suite's identifier.
     pub const fn as_str(self) -> &'static str {
@@ -37,6 +45,7 @@ impl Cryptosuite {
             Self::EcdsaRdfc2019 => "ecdsa-rdfc-2019",
             Self::EcdsaJcs2019 => "ecdsa-jcs-2019",
             Self::EcdsaSd2023 => "ecdsa-sd-2023",
+            Self::Bbs2023 => "bbs-2023",
         }
     }
 
@@ -55,7 +64,7 @@ impl Cryptosuite {
 
     /// Whether the holder can disclose a part: there are base proofs, and proofs derived from them.
     pub const fn is_selective(self) -> bool {
-        matches!(self, Self::EcdsaSd2023)
+        matches!(self, Self::EcdsaSd2023 | Self::Bbs2023)
     }
 
     /// The hash function that goes with a key.

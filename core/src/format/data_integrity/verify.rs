@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::contexts::Contexts;
 use super::cryptosuite::Cryptosuite;
-use super::ecdsa_sd;
 use super::issue::{matching, with_proofs};
 use super::proof::{ProofPurpose, UnverifiedProof, proof_values};
+use super::{bbs, ecdsa_sd};
 use crate::clock::UnixTime;
 use crate::did::resolver::resolve_offline;
 use crate::did::{DidDocument, DidUrl};
@@ -17,6 +17,7 @@ use crate::key::PublicKey;
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
     keys: Vec<(DidUrl, ProofPurpose, Result<PublicKey>)>,
+    bbs_keys: Vec<(DidUrl, ProofPurpose, crate::key::bbs::PublicKey)>,
 }
 
 impl Evidence {
@@ -30,6 +31,9 @@ impl Evidence {
         for method in &document.verification_methods {
             for purpose in [ProofPurpose::AssertionMethod, ProofPurpose::Authentication] {
                 let key = document.verification_key(&method.id, purpose.relationship());
+                if let Ok(key) = document.bbs_key(&method.id, purpose.relationship()) {
+                    self.bbs_keys.push((method.id.clone(), purpose, key));
+                }
                 self.keys.push((method.id.clone(), purpose, key));
             }
         }
@@ -45,6 +49,18 @@ impl Evidence {
             }
         }
         Ok(())
+    }
+
+    /// [`Error::Untrusted`] `proof_key_type` when the key is of another type; errors of [`Self::key`].
+    fn bbs_key(&self, method: &DidUrl, purpose: ProofPurpose) -> Result<&crate::key::bbs::PublicKey> {
+        let key = self.bbs_keys.iter().find(|(id, for_, _)| id == method && *for_ == purpose);
+        if let Some((_, _, key)) = key {
+            return Ok(key);
+        }
+        match self.key(method, purpose) {
+            Err(error) if error.code() != "multikey" => Err(error),
+            _ => Err(Error::untrusted("proof_key_type", "the proof's key is not one of BBS")),
+        }
     }
 
     fn knows(&self, method: &DidUrl) -> bool {
@@ -264,22 +280,39 @@ fn verify_selective(
         return Err(Error::unsupported("proof_previous_selective", detail));
     }
     signed_context(proof.cryptosuite, proof, unsecured)?;
-    let key = evidence.key(&proof.verification_method, proof.purpose)?;
+    let (method, config) = (&proof.verification_method, &proof.config);
+    if proof.cryptosuite == Cryptosuite::Bbs2023 {
+        let key = evidence.bbs_key(method, proof.purpose)?;
+        return match (bbs::ProofValue::parse(&proof.signature)?, base) {
+            (bbs::ProofValue::Derived(value), false) => {
+                bbs::verify_derived(&value, config, unsecured, key, contexts)
+            }
+            (bbs::ProofValue::Base(value), true) => {
+                bbs::verify_base(&value, config, unsecured, key, contexts)
+            }
+            (_, base) => Err(wrong_form(base)),
+        };
+    }
+    let key = evidence.key(method, proof.purpose)?;
     proof.cryptosuite.hash_algorithm(&key)?;
     match (ecdsa_sd::ProofValue::parse(&proof.signature)?, base) {
         (ecdsa_sd::ProofValue::Derived(value), false) => {
-            ecdsa_sd::verify_derived(&value, &proof.config, unsecured, &key, contexts)
+            ecdsa_sd::verify_derived(&value, config, unsecured, &key, contexts)
         }
         (ecdsa_sd::ProofValue::Base(value), true) => {
-            ecdsa_sd::verify_base(&value, &proof.config, unsecured, &key, contexts)
+            ecdsa_sd::verify_base(&value, config, unsecured, &key, contexts)
         }
-        (ecdsa_sd::ProofValue::Base(_), false) => Err(Error::untrusted(
-            "proof_base",
-            "a base proof is for its holder, who derives proofs for verifiers from it",
-        )),
-        (ecdsa_sd::ProofValue::Derived(_), true) => {
-            Err(Error::malformed("proof_base_missing", "the proof is derived already"))
-        }
+        (_, base) => Err(wrong_form(base)),
+    }
+}
+
+/// A derived proof where a base proof was wanted, or the other way about.
+fn wrong_form(base: bool) -> Error {
+    if base {
+        Error::malformed("proof_base_missing", "the proof is derived already")
+    } else {
+        let detail = "a base proof is for its holder, who derives proofs for verifiers from it";
+        Error::untrusted("proof_base", detail)
     }
 }
 

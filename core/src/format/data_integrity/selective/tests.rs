@@ -10,8 +10,8 @@ use crate::did::DidUrl;
 use crate::encoding::multibase;
 use crate::format::data_integrity::ecdsa_sd::{BaseSecrets, DerivedProof, ProofValue, add_base_proof};
 use crate::format::data_integrity::{
-    ControllerPolicy, Cryptosuite, Evidence, Expectation, ProofOptions, ProofPurpose, add_proof, derive,
-    verify_base_proofs, verify_proofs,
+    ControllerPolicy, Cryptosuite, Evidence, Expectation, Presentation, ProofOptions, ProofPurpose,
+    add_proof, verify_base_proofs, verify_proofs,
 };
 use crate::key::{SignatureAlgorithm, Signer, SoftwareKey};
 use crate::limits::Limits;
@@ -77,6 +77,10 @@ impl World {
     fn code(&self, document: &Value) -> &'static str {
         self.verify(document, false).unwrap_err().code()
     }
+}
+
+fn derive<S: AsRef<str>>(document: &Value, pointers: &[S], contexts: &Contexts) -> Result<Value> {
+    super::super::derive(document, pointers, &Presentation::new(&SystemRandom), contexts)
 }
 
 fn bytes_of(document: &Value) -> Vec<u8> {
