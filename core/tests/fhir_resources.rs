@@ -1,5 +1,7 @@
 //! FHIR resources of others: the examples of SMART Health Cards, and the synthetic patients that the desk offers.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
