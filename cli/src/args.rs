@@ -33,6 +33,18 @@ pub(crate) enum Command {
     /// Secure or verify one W3C credential or presentation by VC-JOSE-COSE (as the W3C test suite calls it).
     #[command(subcommand)]
     JoseCose(crate::jose_cose::JoseCose),
+    /// Run issuer and verifier with the open VC-API on loopback, for test suites; prints one JSON line.
+    Conformance(ConformanceArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConformanceArguments {
+    /// Port of the issuer; 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) issuer_port: u16,
+    /// Port of the verifier; 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) verifier_port: u16,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a program for people says what it does
 
 mod args;
+mod conformance;
 mod demo;
 mod jose_cose;
 mod servers;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
             Some(Command::Issuer { config }) => servers::issuer(&config).await,
             Some(Command::Verifier { config }) => servers::verifier(&config).await,
             Some(Command::JoseCose(command)) => jose_cose::run(&command),
+            Some(Command::Conformance(arguments)) => conformance::run(arguments).await,
         }
     });
     match outcome {

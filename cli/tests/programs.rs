@@ -165,3 +165,57 @@ fn a_wrong_configuration_is_named() {
         assert!(run(kind, &folder.path().join("absent.toml")).contains("absent.toml"));
     }
 }
+
+/// What the W3C suites do: issue, read the status list, verify; all over TLS and without a token.
+#[tokio::test]
+async fn conformance_serves_the_suites() {
+    let mut program = Program::start(&["conformance"]);
+    let described: serde_json::Value = serde_json::from_str(&program.until("{")).unwrap();
+    let client = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build().unwrap();
+    let endpoints = &described["endpoints"];
+    let post = async |url: &serde_json::Value, body: serde_json::Value| {
+        let url = url.as_str().unwrap();
+        assert!(url.starts_with("https://localhost:"), "{url}");
+        let answer = client.post(url).header("accept", "application/ld+json, application/json").json(&body);
+        let answer = answer.send().await.unwrap();
+        assert!(answer.headers()["content-type"].to_str().unwrap().contains("json"));
+        (answer.status().as_u16(), answer.json::<serde_json::Value>().await.unwrap())
+    };
+    let names: Vec<&String> = endpoints["issuers"].as_object().unwrap().keys().collect();
+    assert_eq!(names.len(), 7, "{names:?}");
+    for (key, prefix) in [("ed25519", "did:key:z6Mk"), ("P-256", "did:key:zDna"), ("P-384", "did:key:z82L")] {
+        let did = described[key].as_str().unwrap();
+        assert!(did.starts_with(prefix));
+        let credential = serde_json::json!({
+            "@context": ["https://www.w3.org/ns/credentials/v2"], "type": ["VerifiableCredential"],
+            "id": "urn:uuid:7d29b9b4-2b62-4be4-8d0c-1d4a38f9a8aa", "issuer": did,
+            "credentialSubject": {"id": "did:example:subject"},
+        });
+        let issuers = endpoints["issuers"].as_object().unwrap();
+        let own = issuers.iter().filter(|(name, _)| name.ends_with(key)).map(|(_, url)| url);
+        for url in own.chain([&endpoints["issue"]]) {
+            let (status, issued) = post(url, serde_json::json!({"credential": credential})).await;
+            assert_eq!(status, 201, "{url} {issued}");
+            let mut secured = issued["verifiableCredential"].clone();
+            if url.as_str().unwrap().contains("-sd-") {
+                let options = serde_json::json!({"selectivePointers": ["/credentialSubject"]});
+                let body = serde_json::json!({"verifiableCredential": secured, "options": options});
+                let (status, derived) = post(&endpoints["derive"], body).await;
+                assert_eq!(status, 201, "{derived}");
+                secured = derived["verifiableCredential"].clone();
+            }
+            let body = serde_json::json!({"verifiableCredential": secured});
+            let (status, answer) = post(&endpoints["verify"], body).await;
+            assert_eq!((status, &answer["verified"]), (200, &serde_json::json!(true)), "{answer}");
+            // the status list, fetched by the verifier over TLS
+            if url == &endpoints["issue"] {
+                assert!(answer["checks"].as_array().unwrap().contains(&"status".into()));
+                let list = secured["credentialStatus"]["statusListCredential"].as_str().unwrap();
+                assert_eq!(client.get(list).send().await.unwrap().status(), 200);
+            }
+        }
+        let resolver = endpoints["resolver"].as_str().unwrap();
+        assert_eq!(client.get(format!("{resolver}/{did}")).send().await.unwrap().status(), 200);
+    }
+    assert_eq!(program.interrupt().0, Some(0));
+}

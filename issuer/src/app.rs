@@ -28,6 +28,7 @@ use url::Url;
 
 use crate::config::{Config, FidoMetadata, KeyKind};
 use crate::routes::desk;
+use crate::vc_api::{self, VcApi};
 
 /// How often expired records are deleted and certificates looked at.
 const UPKEEP: Duration = Duration::from_secs(600);
@@ -35,6 +36,12 @@ const UPKEEP: Duration = Duration::from_secs(600);
 /// Why the issuer does not start: names the file or setting, never a secret.
 #[derive(Debug)]
 pub struct StartError(String);
+
+impl StartError {
+    pub(crate) fn new(reason: &str) -> Self {
+        Self(reason.to_owned())
+    }
+}
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,6 +75,7 @@ pub struct App {
     random: Arc<dyn Random>,
     metrics: Arc<Metrics>,
     limiter: RateLimiter,
+    vc_api: Option<Arc<VcApi>>,
 }
 
 impl fmt::Debug for App {
@@ -121,7 +129,26 @@ impl App {
             Arc::clone(&clock),
             Arc::clone(&random),
         );
+        let metrics = Metrics::new();
+        let vc_api = match config.vc_api.enabled {
+            false => None,
+            true => {
+                let parts = vc_api::Parts {
+                    config: &config.vc_api,
+                    listen: config.server.listen,
+                    data,
+                    base: identifier.to_owned(),
+                    ttl: issuer.settings().status_ttl,
+                    store: Arc::clone(&sealed),
+                    clock: Arc::clone(&clock),
+                    random: Arc::clone(&random),
+                    metrics: Arc::clone(&metrics),
+                };
+                Some(Arc::new(VcApi::open(parts)?))
+            }
+        };
         let app = Arc::new(Self {
+            vc_api,
             issuer: Arc::new(issuer),
             keys,
             key_kind: config.issuer.key,
@@ -130,7 +157,7 @@ impl App {
             store: sealed,
             clock,
             random,
-            metrics: Metrics::new(),
+            metrics,
             limiter: RateLimiter::new(config.limit),
         });
         tokio::spawn(upkeep(Arc::downgrade(&app)));
@@ -155,6 +182,21 @@ impl App {
     /// Who may use the desk's pages.
     pub fn access(&self) -> &Arc<Access> {
         &self.access
+    }
+
+    /// The VC-API, where it is turned on.
+    pub(crate) fn vc_api(&self) -> Option<&Arc<VcApi>> {
+        self.vc_api.as_ref()
+    }
+
+    /// Name and DID of every key of the VC-API; empty where it is off.
+    pub fn vc_api_dids(&self) -> Vec<(&'static str, String)> {
+        self.vc_api.iter().flat_map(|api| api.dids()).collect()
+    }
+
+    /// The names of its issuing addresses, `{suite}-{key}`.
+    pub fn vc_api_names(&self) -> Vec<String> {
+        self.vc_api.iter().flat_map(|api| api.names()).collect()
     }
 
     /// The store, sealed.

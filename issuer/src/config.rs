@@ -32,6 +32,26 @@ pub struct Config {
     pub required_levels: BTreeMap<String, AssuranceLevel>,
     /// FIDO metadata for grading attestations.
     pub fido_metadata: Option<FidoMetadata>,
+    /// The W3C VC-API.
+    pub vc_api: VcApiConfig,
+}
+
+/// The W3C VC-API: signs whatever credential an authenticated caller sends, by keys of its own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct VcApiConfig {
+    /// Whether its routes exist.
+    pub enabled: bool,
+    /// Whether callers need the management token. `false` only when the server listens on loopback.
+    pub authenticate: bool,
+    /// Whether `/credentials/issue` gives an entry in a status list to VCDM 2.0 credentials that have none.
+    pub status: bool,
+}
+
+impl Default for VcApiConfig {
+    fn default() -> Self {
+        Self { enabled: false, authenticate: true, status: true }
+    }
 }
 
 /// Names, links and the kind of signing key.
@@ -126,6 +146,7 @@ impl Default for Config {
             wallets: Vec::new(),
             required_levels: BTreeMap::new(),
             fido_metadata: None,
+            vc_api: VcApiConfig::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod config;
 mod reply;
 pub mod routes;
 mod table;
+mod vc_api;
 
 use std::sync::Arc;
 
@@ -26,7 +27,31 @@ pub fn router(app: &Arc<App>) -> Router {
     let wallet = limit::apply(cors::open(wallet_routes().into_router(Arc::clone(app))), app.limiter());
     let api = auth::require(api_routes().into_router(Arc::clone(app)), app.token().clone());
     let desk = routes::desk::router(Arc::clone(app));
-    wallet.merge(api).merge(desk).merge(health::routes(app.store(), app.clock(), app.metrics()))
+    wallet.merge(api).merge(desk).merge(vc_api(app)).merge(health::routes(
+        app.store(),
+        app.clock(),
+        app.metrics(),
+    ))
+}
+
+/// The VC-API where it is turned on; its status lists are for everybody.
+fn vc_api(app: &Arc<App>) -> Router {
+    let Some(state) = app.vc_api() else { return Router::new() };
+    let calls = vc_api_routes().into_router(Arc::clone(state));
+    let calls = if state.authenticates() { auth::require(calls, app.token().clone()) } else { calls };
+    let lists = cors::open(vc_status_routes().into_router(Arc::clone(state)));
+    calls.merge(limit::apply(lists, app.limiter()))
+}
+
+fn vc_api_routes() -> Table<Arc<vc_api::VcApi>> {
+    Table::new()
+        .post("/credentials/issue", routes::vc_api::issue)
+        .post("/issuers/{name}/credentials/issue", routes::vc_api::issue_as)
+        .post("/credentials/status", routes::vc_api::change_status)
+}
+
+fn vc_status_routes() -> Table<Arc<vc_api::VcApi>> {
+    Table::new().get("/credentials/status/{key}/{purpose}/{list}", routes::vc_api::status_list)
 }
 
 fn wallet_routes() -> Table<Arc<App>> {
@@ -78,11 +103,25 @@ mod tests {
             })
             .collect();
         let (wallet, api) = (wallet_routes(), api_routes());
+        let (calls, lists) = (vc_api_routes(), vc_status_routes());
+        let vc_api = || calls.entries().iter().chain(lists.entries()).copied();
         let operational = [("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics")];
-        let routed: BTreeSet<(&str, &str)> =
-            wallet.entries().iter().chain(api.entries()).copied().chain(operational).collect();
+        let routed: BTreeSet<(&str, &str)> = wallet
+            .entries()
+            .iter()
+            .chain(api.entries())
+            .copied()
+            .chain(vc_api())
+            .chain(operational)
+            .collect();
         assert_eq!(documented, routed);
-        assert_eq!(routed.len(), wallet.entries().len() + api.entries().len() + operational.len());
+        let count = wallet.entries().len() + api.entries().len() + vc_api().count() + operational.len();
+        assert_eq!(routed.len(), count);
+        // Where the VC-API is off, the document that is served has none of it.
+        let served: Value = serde_json::from_str(&routes::openapi::without_vc_api()).unwrap();
+        let left = served["paths"].as_object().unwrap();
+        assert_eq!(left.len(), paths.len() - vc_api().count());
+        assert!(vc_api().all(|(_, path)| !left.contains_key(path)));
     }
 
     #[test]

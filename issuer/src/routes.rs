@@ -11,3 +11,4 @@ pub(crate) mod offer;
 pub(crate) mod openapi;
 pub(crate) mod status;
 pub(crate) mod token;
+pub(crate) mod vc_api;

@@ -6,13 +6,16 @@ mod gather;
 mod identity;
 mod outcome;
 mod record;
+mod resolve;
 mod respond;
+mod vc_api;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use carekey_core::clock::{Clock, UnixTime};
 use carekey_core::did::DidResolver;
+use carekey_core::format::data_integrity::Contexts;
 use carekey_core::holder::HttpClient;
 use carekey_core::random::Random;
 use carekey_core::store::{Sealed, Store};
@@ -34,6 +37,7 @@ pub use events::StateEvent;
 pub use outcome::{Outcome, RequestView};
 pub use record::RequestState;
 pub use respond::{Accepted, ResponseRefused};
+pub use vc_api::VcOptions;
 
 /// Records deleted in one step of the clean-up.
 const PURGE: usize = 1000;
@@ -49,6 +53,10 @@ pub struct App {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     gatherer: gather::Gatherer,
+    http: Arc<dyn HttpClient>,
+    dids: Arc<dyn DidResolver>,
+    /// Only where the VC-API is on.
+    contexts: Option<Contexts>,
     events: events::Hub,
     metrics: Arc<Metrics>,
     limiter: RateLimiter,
@@ -100,13 +108,21 @@ impl App {
             Arc::clone(&clock),
             Arc::clone(&random),
         );
+        check_vc_api(&config)?;
+        let contexts = match config.vc_api.enabled {
+            true => Some(Contexts::bundled().map_err(std::io::Error::other)?),
+            false => None,
+        };
         // The generator's first use in a process is slow: not in the first request.
         let _: [u8; 32] = source.array();
         Ok(Arc::new(Self {
             trust: config::trust(&config.trust, std::path::Path::new(""))?,
             policy: config.policy.policy(),
             identity: identity::Identity::new(keys, &public_url).map_err(std::io::Error::other)?,
-            gatherer: gather::Gatherer::new(http, dids),
+            gatherer: gather::Gatherer::new(Arc::clone(&http), Arc::clone(&dids)),
+            contexts,
+            http,
+            dids,
             events: events::Hub::default(),
             metrics: Metrics::new(),
             limiter: RateLimiter::new(config.limit),
@@ -203,6 +219,18 @@ impl App {
             }
         }
     }
+}
+
+/// Whoever may verify makes this server fetch: without a token only on loopback.
+fn check_vc_api(config: &Config) -> std::io::Result<()> {
+    let api = &config.vc_api;
+    if api.enabled && !api.authenticate && !config.server.listen.ip().is_loopback() {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            "key `vc_api.authenticate`: only a server that listens on loopback may do without the token",
+        ));
+    }
+    Ok(())
 }
 
 impl std::fmt::Debug for App {

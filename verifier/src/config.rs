@@ -52,6 +52,61 @@ pub struct Config {
     pub types: TypesConfig,
     /// Which issuers count, for which credential types. Nobody else.
     pub trust: Vec<TrustRule>,
+    /// The W3C VC-API.
+    pub vc_api: VcApiConfig,
+    /// The DID resolver.
+    pub resolver: ResolverConfig,
+}
+
+/// The W3C VC-API: verifies W3C credentials and presentations of any issuer for an authenticated caller.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct VcApiConfig {
+    /// Whether its routes exist.
+    pub enabled: bool,
+    /// Whether callers need the management token. `false` only when the server listens on loopback.
+    pub authenticate: bool,
+    /// Whose keys may sign.
+    pub issuer_binding: IssuerBinding,
+    /// Whether presentations without proof, and credentials without proof in presentations, are accepted when their
+    /// form is right.
+    pub accept_unsecured: bool,
+}
+
+/// Whether a credential's key must be its issuer's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IssuerBinding {
+    /// Always: at least one proof is by the issuer that the credential names.
+    #[default]
+    Required,
+    /// Only where the issuer is a DID; other issuers may use any key, and the caller must know it.
+    DidsOnly,
+}
+
+/// `GET /1.0/identifiers/{did}`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct ResolverConfig {
+    /// Whether it answers.
+    pub enabled: bool,
+}
+
+impl Default for VcApiConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            authenticate: true,
+            issuer_binding: IssuerBinding::Required,
+            accept_unsecured: false,
+        }
+    }
+}
+
+impl Default for ResolverConfig {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
 }
 
 /// What a verifier accepts.
@@ -119,6 +174,8 @@ impl Default for Config {
             policy: PolicyConfig::default(),
             types: TypesConfig::default(),
             trust: Vec::new(),
+            vc_api: VcApiConfig::default(),
+            resolver: ResolverConfig::default(),
         }
     }
 }

@@ -1,14 +1,25 @@
 //! The OpenAPI document, written by hand and compared with [`crate::routes`] by a test.
 
+use std::sync::Arc;
+
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use carekey_service::openapi::without_tags;
 use http::header;
+
+use crate::app::App;
 
 /// OpenAPI 3.1, JSON.
 pub const OPENAPI: &str = include_str!("openapi.json");
 
-/// `GET /openapi.json`
-pub async fn document() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+/// `GET /openapi.json`, without the parts that are turned off.
+pub async fn document(State(app): State<Arc<App>>) -> Response {
+    let config = app.config();
+    let off: Vec<&str> = [("vc-api", config.vc_api.enabled), ("resolver", config.resolver.enabled)]
+        .into_iter()
+        .filter_map(|(tag, on)| (!on).then_some(tag))
+        .collect();
+    ([(header::CONTENT_TYPE, "application/json")], without_tags(OPENAPI, &off)).into_response()
 }
 
 #[cfg(test)]
@@ -50,7 +61,7 @@ mod tests {
                 let operation = &paths[*path][method.to_lowercase()];
                 assert_eq!(
                     operation.get("security").is_some(),
-                    *access == crate::Access::Management,
+                    matches!(access, crate::Access::Management | crate::Access::VcApi),
                     "{path}"
                 );
             }

@@ -8,6 +8,8 @@
 //! Keys are PKCS#8 in PEM, readable by the owner only. A hospital with its own PKI puts its own `signing.key` and
 //! `signing.pem` there (and no `ca.key`): they are used as they are, and never renewed here.
 
+mod software;
+
 use std::fs;
 use std::io::{Error, ErrorKind, Result};
 use std::net::IpAddr;
@@ -30,6 +32,8 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::private_file;
+
+pub use software::load_or_create_software_key;
 
 const DAY: i64 = 86_400;
 /// A credential carries the certificate it was signed under and must not outlive it. So the certificate is renewed, with

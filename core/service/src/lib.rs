@@ -18,6 +18,7 @@ pub mod keys;
 pub mod limit;
 pub mod log;
 pub mod metrics;
+pub mod openapi;
 pub mod pages;
 pub mod private_file;
 pub mod problem;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // test code
 
 mod once;
+mod vc_api;
 mod world;
 
 use std::collections::BTreeSet;

@@ -15,5 +15,6 @@ mod journey;
 mod once;
 mod portal;
 mod status;
+mod vc_api;
 #[path = "../../../core/tests/support/world.rs"]
 mod world;

@@ -1,0 +1,292 @@
+//! The VC-API without HTTP: signing what an authenticated caller sends, and the status lists of what was signed.
+//!
+//! The keys are the service's own, apart from the one that signs patients' credentials, and named by `did:key`.
+
+mod status;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use carekey_core::clock::Clock;
+use carekey_core::credential::data_model::{self, Version};
+use carekey_core::did::{self, Did};
+use carekey_core::error::Result as CoreResult;
+use carekey_core::format::data_integrity::ecdsa_sd::{BaseSecrets, add_base_proof};
+use carekey_core::format::data_integrity::proof::MAX_PROOFS;
+use carekey_core::format::data_integrity::selective::DEFAULT_MANDATORY_POINTERS;
+use carekey_core::format::data_integrity::{
+    Contexts, Cryptosuite, ProofOptions, ProofPurpose, UnverifiedProof, add_proof,
+};
+use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
+use carekey_core::random::Random;
+use carekey_core::status::bitstring_status_list::StatusPurpose;
+use carekey_core::store::Store;
+use carekey_service::keys;
+use carekey_service::metrics::Metrics;
+use carekey_service::problem::Problem;
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::app::StartError;
+use crate::config::VcApiConfig;
+
+pub(crate) use status::StatusChange;
+
+/// The keys: name, file, algorithm, and the suite that `/credentials/issue` takes.
+const KEYS: [(&str, &str, SignatureAlgorithm, Cryptosuite); 3] = [
+    ("ed25519", "ed25519.key", SignatureAlgorithm::EdDsa, Cryptosuite::EddsaRdfc2022),
+    ("P-256", "p-256.key", SignatureAlgorithm::Es256, Cryptosuite::EcdsaRdfc2019),
+    ("P-384", "p-384.key", SignatureAlgorithm::Es384, Cryptosuite::EcdsaRdfc2019),
+];
+
+/// What the VC-API is made of.
+pub(crate) struct Parts<'a> {
+    pub(crate) config: &'a VcApiConfig,
+    pub(crate) listen: SocketAddr,
+    pub(crate) data: &'a Path,
+    /// The public URL, without a slash at its end.
+    pub(crate) base: String,
+    /// Seconds that a verifier may use a copy of a status list.
+    pub(crate) ttl: i64,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// The VC-API of an issuer.
+pub(crate) struct VcApi {
+    keys: Vec<Key>,
+    contexts: Contexts,
+    authenticate: bool,
+    status: bool,
+    base: String,
+    ttl: i64,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    metrics: Arc<Metrics>,
+}
+
+struct Key {
+    name: &'static str,
+    did: Did,
+    suite: Cryptosuite,
+    signer: SoftwareKey,
+}
+
+/// The body of `/credentials/issue`.
+#[derive(Deserialize)]
+pub(crate) struct IssueRequest {
+    credential: Value,
+    options: Option<IssueOptions>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct IssueOptions {
+    cryptosuite: Option<String>,
+    credential_status: Option<StatusOption>,
+    /// What a holder cannot leave out, for suites with selective disclosure.
+    mandatory_pointers: Option<Vec<String>>,
+}
+
+/// Asks for an entry in a status list.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusOption {
+    r#type: String,
+    status_purpose: Option<String>,
+}
+
+impl VcApi {
+    /// Makes the keys that are missing. Errors name the setting or file.
+    pub(crate) fn open(parts: Parts<'_>) -> Result<Self, StartError> {
+        if !parts.config.authenticate && !parts.listen.ip().is_loopback() {
+            return Err(StartError::new(
+                "key `vc_api.authenticate`: only a server that listens on loopback may do without the token",
+            ));
+        }
+        let folder = parts.data.join("vc_api");
+        let key = |(name, file, algorithm, suite)| -> Result<Key, StartError> {
+            let signer = keys::load_or_create_software_key(&folder.join(file), algorithm)?;
+            Ok(Key { name, did: did::key::encode(signer.public_key())?, suite, signer })
+        };
+        Ok(Self {
+            keys: KEYS.into_iter().map(key).collect::<Result<_, _>>()?,
+            contexts: Contexts::bundled()?,
+            authenticate: parts.config.authenticate,
+            status: parts.config.status,
+            base: parts.base,
+            ttl: parts.ttl,
+            store: parts.store,
+            clock: parts.clock,
+            random: parts.random,
+            metrics: parts.metrics,
+        })
+    }
+
+    pub(crate) fn authenticates(&self) -> bool {
+        self.authenticate
+    }
+
+    pub(crate) fn dids(&self) -> impl Iterator<Item = (&'static str, String)> + '_ {
+        self.keys.iter().map(|key| (key.name, key.did.to_string()))
+    }
+
+    /// `/credentials/issue`: the key is that of the credential's issuer.
+    pub(crate) async fn issue(&self, request: IssueRequest) -> Result<Value, Problem> {
+        let outcome = self.issue_any(request).await;
+        self.count(outcome)
+    }
+
+    /// `/issuers/{suite}-{key}/credentials/issue`: the credential's issuer must be that key.
+    pub(crate) async fn issue_as(&self, name: &str, request: IssueRequest) -> Result<Value, Problem> {
+        let Some((suite, key)) = self.named(name) else {
+            return Err(Problem::not_found("there is no issuer of that suite and key"));
+        };
+        let outcome = self.issue_by(key, suite, false, request).await;
+        self.count(outcome)
+    }
+
+    fn count(&self, outcome: Result<Value, Problem>) -> Result<Value, Problem> {
+        self.metrics.count("vc_api_issue", if outcome.is_ok() { "issued" } else { "refused" });
+        outcome
+    }
+
+    async fn issue_any(&self, request: IssueRequest) -> Result<Value, Problem> {
+        data_model::check_credential(&request.credential).map_err(refused)?;
+        let issuer = issuer_of(&request.credential);
+        let key = self.keys.iter().find(|key| Some(key.did.as_str()) == issuer);
+        let key = key.ok_or_else(unknown_issuer)?;
+        let suite = match request.options.as_ref().and_then(|options| options.cryptosuite.as_deref()) {
+            None => key.suite,
+            Some(name) => Cryptosuite::parse(name).map_err(refused)?,
+        };
+        self.issue_by(key, suite, self.status, request).await
+    }
+
+    async fn issue_by(
+        &self,
+        key: &Key,
+        suite: Cryptosuite,
+        status: bool,
+        request: IssueRequest,
+    ) -> Result<Value, Problem> {
+        let IssueRequest { mut credential, options } = request;
+        data_model::check_credential(&credential).map_err(refused)?;
+        if issuer_of(&credential) != Some(key.did.as_str()) {
+            return Err(unknown_issuer());
+        }
+        if credential.get("proof").and_then(Value::as_array).is_some_and(|proofs| proofs.len() >= MAX_PROOFS)
+        {
+            return Err(Problem::bad_request("proof_too_many", "the credential has too many proofs"));
+        }
+        if credential.get("proof").is_some() {
+            UnverifiedProof::of(&credential).map_err(refused)?;
+        }
+        suite.hash_algorithm(key.signer.public_key()).map_err(refused)?;
+        let options = options.unwrap_or_default();
+        let pointers = options.mandatory_pointers.filter(|pointers| !pointers.is_empty());
+        let pointers = pointers.unwrap_or_else(|| DEFAULT_MANDATORY_POINTERS.map(str::to_owned).to_vec());
+        let purpose = match options.credential_status {
+            Some(option) => Some(option.purpose()?),
+            None => {
+                let wanted = status
+                    && credential.get("credentialStatus").is_none()
+                    && credential.get("proof").is_none()
+                    && data_model::version(&credential).map_err(refused)? == Version::V2;
+                wanted.then_some(StatusPurpose::Revocation)
+            }
+        };
+        // First without an entry: a credential that cannot be signed takes no place in a list.
+        let plain = self.signed(key, suite, &pointers, credential.clone()).map_err(refused)?;
+        let Some(purpose) = purpose else { return Ok(plain) };
+        if credential.get("credentialStatus").is_some() || credential.get("proof").is_some() {
+            let detail = "the credential has a status or a proof already";
+            return Err(Problem::bad_request("vc_status_present", detail));
+        }
+        let entry = self.allocate(key, purpose).await?.to_value()?;
+        if let Some(members) = credential.as_object_mut() {
+            members.insert("credentialStatus".into(), entry);
+        }
+        self.signed(key, suite, &pointers, credential).map_err(refused)
+    }
+
+    fn signed(
+        &self,
+        key: &Key,
+        suite: Cryptosuite,
+        pointers: &[String],
+        mut credential: Value,
+    ) -> CoreResult<Value> {
+        let method = key.did.with_fragment(key.did.method_specific_id())?;
+        let mut options = ProofOptions::new(suite, method, ProofPurpose::AssertionMethod);
+        options.created = Some(self.clock.now());
+        if suite.is_selective() {
+            let secrets = BaseSecrets::generate(&*self.random)?;
+            add_base_proof(&mut credential, &options, pointers, &key.signer, &secrets, &self.contexts)?;
+        } else {
+            add_proof(&mut credential, &options, &key.signer, &self.contexts)?;
+        }
+        Ok(credential)
+    }
+
+    /// Suite and key of `{suite}-{key}`.
+    fn named(&self, name: &str) -> Option<(Cryptosuite, &Key)> {
+        Cryptosuite::ALL.into_iter().find_map(|suite| {
+            let rest = name.strip_prefix(suite.as_str())?.strip_prefix('-')?;
+            let key = self.keys.iter().find(|key| key.name.eq_ignore_ascii_case(rest))?;
+            suite.hash_algorithm(key.signer.public_key()).ok().map(|_| (suite, key))
+        })
+    }
+
+    /// Every `{suite}-{key}` there is.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let fits = |suite: Cryptosuite, key: &&Key| suite.hash_algorithm(key.signer.public_key()).is_ok();
+        Cryptosuite::ALL
+            .into_iter()
+            .flat_map(|suite| {
+                self.keys
+                    .iter()
+                    .filter(move |key| fits(suite, key))
+                    .map(move |key| format!("{}-{}", suite.as_str(), key.name))
+            })
+            .collect()
+    }
+}
+
+impl StatusOption {
+    fn purpose(&self) -> Result<StatusPurpose, Problem> {
+        let purpose = StatusPurpose::from(self.status_purpose.as_deref().unwrap_or("revocation"));
+        let known = status::is_ours(&purpose);
+        if self.r#type != carekey_core::status::bitstring_status_list::ENTRY_TYPE || !known {
+            let detail =
+                "options.credentialStatus must be a BitstringStatusListEntry for revocation or suspension";
+            return Err(Problem::bad_request("vc_status_option", detail));
+        }
+        Ok(purpose)
+    }
+}
+
+/// The issuer that a checked credential names.
+fn issuer_of(credential: &Value) -> Option<&str> {
+    let issuer = credential.get("issuer")?;
+    issuer.as_str().or_else(|| issuer.get("id")?.as_str())
+}
+
+fn unknown_issuer() -> Problem {
+    Problem::bad_request("vc_issuer_unknown", "the credential's issuer is no key of this address")
+}
+
+/// What the caller sent cannot be signed: 400, whichever rule it breaks.
+pub(crate) fn refused(error: carekey_core::Error) -> Problem {
+    let problem = Problem::from(error);
+    if problem.status() == StatusCode::FORBIDDEN {
+        problem.with_status(StatusCode::BAD_REQUEST)
+    } else {
+        problem
+    }
+}

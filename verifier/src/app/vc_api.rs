@@ -1,0 +1,291 @@
+//! The VC-API's rules: what makes a W3C credential or presentation verified.
+//!
+//! Form first (the data model), then proofs, time, and status; what is in doubt is not verified.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use carekey_core::credential::data_model;
+use carekey_core::did::{Did, DidDocument};
+use carekey_core::encoding::json;
+use carekey_core::format::data_integrity::{
+    Contexts, ControllerPolicy, Evidence, Expectation, Presentation, ProofPurpose, derive,
+    verification_methods, verify_base_proofs, verify_proofs,
+};
+use carekey_core::holder::HttpRequest;
+use carekey_core::limits::Limits;
+use carekey_core::status::bitstring_status_list::{StatusEntry, StatusList};
+use carekey_core::{Error, Result};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::App;
+use crate::config::{IssuerBinding, VcApiConfig};
+
+/// DIDs that are resolved, and status lists that are fetched, for one request.
+const MAX_FETCHES: usize = 32;
+const LIST_TYPES: &str = "application/vc, application/ld+json, application/json";
+
+/// What a caller asks of a verification.
+#[derive(Debug, Clone, Default)]
+pub struct VcOptions {
+    /// For whom the proofs must be made.
+    pub domain: Option<String>,
+    /// The challenge that they must answer.
+    pub challenge: Option<String>,
+    /// Whether the status counts.
+    pub status: bool,
+}
+
+/// What one request has gathered.
+#[derive(Default)]
+struct Gathered {
+    documents: BTreeMap<Did, DidDocument>,
+    fetches: usize,
+}
+
+impl Gathered {
+    fn count(&mut self) -> Result<()> {
+        self.fetches = self.fetches.saturating_add(1);
+        if self.fetches > MAX_FETCHES {
+            let detail = "the request names too many DIDs and status lists";
+            return Err(Error::malformed("vc_too_many_fetches", detail));
+        }
+        Ok(())
+    }
+}
+
+impl App {
+    /// Verifies a credential; the answer for the caller.
+    ///
+    /// # Errors
+    /// Why it is not verified: the codes of the data model, Data Integrity, DIDs and Bitstring Status List;
+    /// `vc_enveloped`, `vc_revoked`, `vc_status_issuer`, `vc_too_many_fetches`.
+    pub async fn verify_vc(&self, credential: &Value, options: &VcOptions) -> Result<Value> {
+        let outcome = async {
+            let api = self.vc_api()?;
+            self.credential(api, credential, options, &mut Gathered::default()).await
+        };
+        let outcome = outcome.await;
+        self.count_vc("credential", &outcome);
+        Ok(json!({"verified": true, "checks": outcome?, "warnings": [], "errors": []}))
+    }
+
+    /// Verifies a presentation with every credential in it.
+    ///
+    /// # Errors
+    /// As [`Self::verify_vc`]; `vc_unsecured` for what has no proof where such is not accepted.
+    pub async fn verify_vp(&self, presentation: &Value, options: &VcOptions) -> Result<Value> {
+        let outcome = async {
+            let api = self.vc_api()?;
+            self.presentation(api, presentation, options).await
+        };
+        let outcome = outcome.await;
+        self.count_vc("presentation", &outcome);
+        let (checks, credentials) = outcome?;
+        Ok(json!({
+            "verified": true, "checks": checks, "warnings": [], "errors": [], "credentialResults": credentials,
+        }))
+    }
+
+    /// Derives what a holder shows from a base proof, which is verified first.
+    ///
+    /// # Errors
+    /// As [`Self::verify_vc`], and those of [`derive`].
+    pub async fn derive_vc(&self, credential: &Value, pointers: &[String]) -> Result<Value> {
+        let outcome = async {
+            let contexts = self.vc_api()?;
+            refuse_enveloped(credential)?;
+            data_model::check_credential(credential)?;
+            let mut expected = Expectation::credential(self.now());
+            (expected.controller, expected.skew) = (self.controller(credential), self.skew());
+            let evidence = self.evidence(credential, &mut Gathered::default()).await?;
+            verify_base_proofs(credential, &evidence, &expected, contexts)?;
+            derive(credential, pointers, &Presentation::new(&*self.random), contexts)
+        };
+        let outcome = outcome.await;
+        self.metrics.count("vc_api_derive", if outcome.is_ok() { "derived" } else { "refused" });
+        outcome
+    }
+
+    fn vc_api(&self) -> Result<&Contexts> {
+        self.contexts.as_ref().ok_or_else(|| Error::misuse("vc_api_off", "the VC-API is turned off"))
+    }
+
+    fn count_vc<T>(&self, what: &'static str, outcome: &Result<T>) {
+        let event = if what == "credential" { "vc_api_credential" } else { "vc_api_presentation" };
+        self.metrics.count(event, if outcome.is_ok() { "verified" } else { "refused" });
+    }
+
+    async fn presentation(
+        &self,
+        contexts: &Contexts,
+        presentation: &Value,
+        options: &VcOptions,
+    ) -> Result<(Vec<&'static str>, Vec<Value>)> {
+        refuse_enveloped(presentation)?;
+        data_model::check_presentation(presentation)?;
+        let mut gathered = Gathered::default();
+        let mut checks = vec!["data_model"];
+        if presentation.get("proof").is_some() {
+            let expected = Expectation {
+                purpose: ProofPurpose::Authentication,
+                domain: options.domain.as_deref(),
+                challenge: options.challenge.as_deref(),
+                controller: ControllerPolicy::Named,
+                now: self.now(),
+                skew: self.skew(),
+            };
+            let evidence = self.evidence(presentation, &mut gathered).await?;
+            verify_proofs(presentation, &evidence, &expected, contexts)?;
+            checks.push("proof");
+        } else {
+            self.unsecured()?;
+        }
+        let within = options_within(options);
+        let mut results = Vec::new();
+        let credentials = presentation.get("verifiableCredential");
+        let many = credentials.and_then(Value::as_array).map(Vec::as_slice);
+        for credential in many.unwrap_or_else(|| credentials.map(std::slice::from_ref).unwrap_or_default()) {
+            let checks = if credential.get("proof").is_none() && !data_model::is_enveloped(credential) {
+                self.unsecured()?;
+                self.check_time(credential)?;
+                vec!["data_model", "time"]
+            } else {
+                self.credential(contexts, credential, &within, &mut gathered).await?
+            };
+            results.push(json!({"verified": true, "secured": checks.contains(&"proof"), "checks": checks}));
+        }
+        Ok((checks, results))
+    }
+
+    async fn credential(
+        &self,
+        contexts: &Contexts,
+        credential: &Value,
+        options: &VcOptions,
+        gathered: &mut Gathered,
+    ) -> Result<Vec<&'static str>> {
+        refuse_enveloped(credential)?;
+        data_model::check_credential(credential)?;
+        self.proofs(contexts, credential, options, self.controller(credential), gathered).await?;
+        self.check_time(credential)?;
+        let mut checks = vec!["data_model", "proof", "time"];
+        if options.status && credential.get("credentialStatus").is_some() {
+            for entry in StatusEntry::of_credential(credential)? {
+                self.status(contexts, credential, &entry, gathered).await?;
+            }
+            checks.push("status");
+        }
+        Ok(checks)
+    }
+
+    async fn proofs(
+        &self,
+        contexts: &Contexts,
+        credential: &Value,
+        options: &VcOptions,
+        controller: ControllerPolicy,
+        gathered: &mut Gathered,
+    ) -> Result<()> {
+        let expected = Expectation {
+            domain: options.domain.as_deref(),
+            challenge: options.challenge.as_deref(),
+            controller,
+            skew: self.skew(),
+            ..Expectation::credential(self.now())
+        };
+        let evidence = self.evidence(credential, gathered).await?;
+        verify_proofs(credential, &evidence, &expected, contexts).map(|_| ())
+    }
+
+    /// A credential's own issuer must have made a proof, unless the policy leaves issuers that are no DIDs alone.
+    fn controller(&self, credential: &Value) -> ControllerPolicy {
+        let is_did = issuer(credential).is_some_and(|issuer| issuer.starts_with("did:"));
+        match self.config.vc_api.issuer_binding {
+            IssuerBinding::DidsOnly if !is_did => ControllerPolicy::Any,
+            _ => ControllerPolicy::Named,
+        }
+    }
+
+    async fn evidence(&self, document: &Value, gathered: &mut Gathered) -> Result<Evidence> {
+        let mut evidence = Evidence::new();
+        let dids: BTreeSet<Did> =
+            verification_methods(document)?.into_iter().map(|method| method.did().clone()).collect();
+        for did in dids {
+            if !gathered.documents.contains_key(&did) {
+                gathered.count()?;
+                let document = self.dids.resolve(&did).await?;
+                gathered.documents.insert(did.clone(), document);
+            }
+            if let Some(document) = gathered.documents.get(&did) {
+                evidence.add(document);
+            }
+        }
+        Ok(evidence)
+    }
+
+    /// A list counts when its proof holds and the credential's own issuer made it.
+    async fn status(
+        &self,
+        contexts: &Contexts,
+        credential: &Value,
+        entry: &StatusEntry,
+        gathered: &mut Gathered,
+    ) -> Result<()> {
+        gathered.count()?;
+        let url = Url::parse(&entry.list)
+            .map_err(|_| Error::malformed("bitstring_entry", "statusListCredential is no URL"))?;
+        let answer = self.http.send(HttpRequest::get(url, LIST_TYPES)).await?;
+        if answer.status != 200 {
+            return Err(Error::unavailable("fetch_status", "the status list could not be fetched"));
+        }
+        let list = json::parse(&answer.body, &Limits::DEFAULT)?;
+        data_model::check_credential(&list)?;
+        let (options, policy) = (VcOptions::default(), ControllerPolicy::Named);
+        self.proofs(contexts, &list, &options, policy, gathered).await?;
+        self.check_time(&list)?;
+        if issuer(&list) != issuer(credential) {
+            let detail = "the status list is by another issuer than the credential";
+            return Err(Error::untrusted("vc_status_issuer", detail));
+        }
+        let list = StatusList::from_verified_credential(&list, &Limits::DEFAULT)?;
+        if list.status(entry)?.forbids_acceptance() {
+            return Err(Error::refused("vc_revoked", "the credential is revoked or suspended"));
+        }
+        Ok(())
+    }
+
+    fn check_time(&self, credential: &Value) -> Result<()> {
+        data_model::check_time(credential, self.now(), self.skew())
+    }
+
+    fn skew(&self) -> i64 {
+        i64::from(self.policy.clock_skew)
+    }
+
+    fn unsecured(&self) -> Result<()> {
+        let VcApiConfig { accept_unsecured, .. } = self.config.vc_api;
+        if accept_unsecured {
+            return Ok(());
+        }
+        Err(Error::untrusted("vc_unsecured", "a presentation or a credential in it has no proof"))
+    }
+}
+
+/// Domain and challenge are the presentation's.
+fn options_within(options: &VcOptions) -> VcOptions {
+    VcOptions { domain: None, challenge: None, status: options.status }
+}
+
+fn refuse_enveloped(document: &Value) -> Result<()> {
+    if data_model::is_enveloped(document) {
+        let detail = "enveloped credentials and presentations are not verified at this address";
+        return Err(Error::unsupported("vc_enveloped", detail));
+    }
+    Ok(())
+}
+
+fn issuer(credential: &Value) -> Option<&str> {
+    let issuer = credential.get("issuer")?;
+    issuer.as_str().or_else(|| issuer.get("id")?.as_str())
+}

@@ -1,0 +1,350 @@
+//! The VC-API and the DID resolver over a socket: every status code, and bad input.
+
+use carekey_core::Clock;
+use carekey_core::did::{self, DidUrl};
+use carekey_core::format::data_integrity::{Contexts, Cryptosuite, ProofOptions, ProofPurpose, add_proof};
+use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
+use carekey_core::status::bitstring_status_list::{
+    Bitstring, ListCredentialInput, MIN_ENTRIES, StatusEntry, StatusPurpose, StatusSize, list_credential,
+};
+use carekey_verifier::config::IssuerBinding;
+use serde_json::{Value, json};
+
+use crate::portal::{Reply, Verifier};
+
+const LIST: &str = "https://status.example/1";
+
+struct Party {
+    key: SoftwareKey,
+    did: String,
+    method: DidUrl,
+}
+
+impl Party {
+    fn new() -> Self {
+        let key = SoftwareKey::generate(SignatureAlgorithm::EdDsa).unwrap();
+        let did = did::key::encode(key.public_key()).unwrap();
+        let method = did.with_fragment(did.method_specific_id()).unwrap();
+        Self { key, did: did.to_string(), method }
+    }
+
+    fn sign(&self, mut document: Value, change: impl FnOnce(&mut ProofOptions)) -> Value {
+        let purpose = ProofPurpose::AssertionMethod;
+        let mut options = ProofOptions::new(Cryptosuite::EddsaRdfc2022, self.method.clone(), purpose);
+        change(&mut options);
+        add_proof(&mut document, &options, &self.key, &Contexts::bundled().unwrap()).unwrap();
+        document
+    }
+
+    fn plain(&self) -> Value {
+        json!({
+            "@context": ["https://www.w3.org/ns/credentials/v2"], "type": ["VerifiableCredential"],
+            "issuer": self.did, "credentialSubject": {"id": "did:example:subject", "name": "A"},
+        })
+    }
+
+    fn credential(&self) -> Value {
+        self.sign(self.plain(), |_| ())
+    }
+
+    fn presentation(&self, credentials: Value) -> Value {
+        let document = json!({
+            "@context": ["https://www.w3.org/ns/credentials/v2"], "type": ["VerifiablePresentation"],
+            "holder": self.did, "verifiableCredential": credentials,
+        });
+        self.sign(document, |options| {
+            options.purpose = ProofPurpose::Authentication;
+            options.domain = vec!["example.org".into()];
+            options.challenge = Some("c-1".into());
+        })
+    }
+}
+
+async fn verifier() -> Verifier {
+    Verifier::start_with(|config| config.vc_api.enabled = true).await
+}
+
+fn assert_refused(reply: &Reply, code: &str) {
+    assert_eq!((reply.status, reply.code().as_str()), (400, code), "{}", reply.text);
+    assert_eq!(reply.content_type, "application/problem+json");
+    let body = reply.json();
+    assert_eq!((&body["verified"], &body["problemDetails"][0]["code"]), (&json!(false), &json!(code)));
+}
+
+#[tokio::test]
+async fn off_unless_turned_on_and_guarded() {
+    let off = Verifier::start().await;
+    let on = verifier().await;
+    let open = Verifier::start_with(|config| {
+        (config.vc_api.enabled, config.vc_api.authenticate) = (true, false);
+    });
+    let open = open.await;
+    let body = json!({"verifiableCredential": Party::new().credential()});
+    for path in ["/credentials/verify", "/presentations/verify", "/credentials/derive"] {
+        assert_eq!(off.post(path, &body).await.status, 404, "{path}");
+        let send = |verifier: &Verifier| {
+            verifier.client.post(format!("{}{path}", verifier.base)).body(body.to_string())
+        };
+        let reply = on.send(send(&on).header("content-type", "application/json")).await;
+        assert_eq!((reply.status, reply.code().as_str()), (401, "unauthorized"), "{path}");
+        let reply = open.send(send(&open).header("content-type", "application/json")).await;
+        assert_eq!(reply.status, if path == "/credentials/verify" { 200 } else { 400 }, "{path}");
+        assert!(off.get("/openapi.json").await.json()["paths"].get(path).is_none());
+        assert!(on.get("/openapi.json").await.json()["paths"].get(path).is_some());
+    }
+}
+
+#[tokio::test]
+async fn without_token_on_loopback_only() {
+    use std::sync::Arc;
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = carekey_verifier::Config { data_dir: folder.path().to_owned(), ..Default::default() };
+    (config.vc_api.enabled, config.vc_api.authenticate) = (true, false);
+    config.server.listen = ([0, 0, 0, 0], 0).into();
+    let url = "https://portal.example".parse().unwrap();
+    let store = Arc::new(carekey_core::store::MemoryStore::default());
+    let (clock, random) = (carekey_core::clock::SystemClock, carekey_core::random::SystemRandom);
+    let error =
+        carekey_verifier::App::open(config, url, store, Arc::new(clock), Arc::new(random)).unwrap_err();
+    assert!(error.to_string().contains("vc_api.authenticate"));
+}
+
+#[tokio::test]
+async fn credentials() {
+    let verifier = verifier().await;
+    let (issuer, other) = (Party::new(), Party::new());
+    let verify = async |credential: Value, options: Value| {
+        let body = json!({"verifiableCredential": credential, "options": options});
+        verifier.post("/credentials/verify", &body).await
+    };
+    for options in [Value::Null, json!({}), json!({"checks": ["proof"]})] {
+        let reply = verify(issuer.credential(), options).await;
+        assert_eq!((reply.status, &reply.json()["verified"]), (200, &json!(true)), "{}", reply.text);
+        assert_eq!(reply.json()["errors"], json!([]));
+    }
+    let bound = issuer.sign(issuer.plain(), |options| {
+        options.domain = vec!["example.org".into()];
+        options.challenge = Some("c-1".into());
+    });
+    let options = |domain: &str, challenge: &str| json!({"domain": domain, "challenge": challenge});
+    assert_eq!(verify(bound.clone(), options("example.org", "c-1")).await.status, 200);
+    assert_refused(&verify(bound.clone(), options("example.com", "c-1")).await, "proof_domain");
+    assert_refused(&verify(bound, options("example.org", "c-2")).await, "proof_challenge");
+
+    let changed = |name: &str, value: Value| {
+        let mut credential = issuer.credential();
+        credential[name] = value;
+        credential
+    };
+    let mut old = issuer.plain();
+    old["validUntil"] = json!("2001-01-01T00:00:00Z");
+    let mut status = issuer.plain();
+    status["credentialStatus"] = json!({"id": "urn:x:1", "type": "BitstringStatusListEntry"});
+    let mut foreign = issuer.plain();
+    foreign["issuer"] = json!("https://issuer.example/1");
+    let mut web = issuer.credential();
+    web["proof"]["verificationMethod"] = json!("did:web:a.example#k");
+    let enveloped = json!({"@context": "https://www.w3.org/ns/credentials/v2",
+        "type": "EnvelopedVerifiableCredential", "id": "data:application/vc+jwt,a.b.c"});
+    for (credential, code) in [
+        (Value::Null, "vc_shape"),
+        (json!("x"), "vc_shape"),
+        (json!([]), "vc_shape"),
+        (json!({}), "vc_context"),
+        (issuer.plain(), "proof_missing"),
+        (changed("issuer", Value::Null), "vc_issuer"),
+        (changed("credentialSubject", json!({"id": "did:example:other"})), "proof_signature"),
+        (changed("unknown", json!("x")), "jsonld_undefined_term"),
+        (changed("proof", json!({"type": "Other"})), "proof_type"),
+        (changed("issuer", json!(other.did)), "proof_controller"),
+        (issuer.sign(foreign.clone(), |_| ()), "proof_controller"),
+        (
+            issuer.sign(issuer.plain(), |options| options.purpose = ProofPurpose::Authentication),
+            "proof_purpose_mismatch",
+        ),
+        (issuer.sign(old, |_| ()), "credential_expired"),
+        (issuer.sign(status.clone(), |_| ()), "bitstring_entry"),
+        (web, "did_method"),
+        (enveloped, "vc_enveloped"),
+    ] {
+        let reply = verify(credential, Value::Null).await;
+        println!("{}", reply.text);
+        assert_refused(&reply, code);
+    }
+    // Whoever asks for the proof alone gets no answer about the status.
+    assert_eq!(verify(issuer.sign(status, |_| ()), json!({"checks": ["proof"]})).await.status, 200);
+
+    let lenient = Verifier::start_with(|config| {
+        config.vc_api.enabled = true;
+        config.vc_api.issuer_binding = IssuerBinding::DidsOnly;
+    });
+    let lenient = lenient.await;
+    let body = json!({"verifiableCredential": issuer.sign(foreign, |_| ())});
+    assert_eq!(lenient.post("/credentials/verify", &body).await.status, 200);
+    let body = json!({"verifiableCredential": changed("issuer", json!(other.did))});
+    assert_refused(&lenient.post("/credentials/verify", &body).await, "proof_controller");
+
+    for (body, code, status) in [
+        ("[", "json_syntax", 400),
+        ("[]", "invalid_member", 400),
+        ("{\"a\":1,\"a\":1}", "json_duplicate_member", 400),
+    ] {
+        let request = verifier.client.post(format!("{}/credentials/verify", verifier.base));
+        let request =
+            request.bearer_auth(verifier.app.token().expose()).header("content-type", "application/json");
+        let reply = verifier.send(request.body(body)).await;
+        println!("{}", reply.text);
+        assert_eq!((reply.status, reply.code().as_str()), (status, code));
+    }
+}
+
+#[tokio::test]
+async fn presentations() {
+    let verifier = verifier().await;
+    let lenient =
+        Verifier::start_with(|config| (config.vc_api.enabled, config.vc_api.accept_unsecured) = (true, true));
+    let lenient = lenient.await;
+    let (issuer, holder) = (Party::new(), Party::new());
+    let verify = async |verifier: &Verifier, presentation: &Value, domain: &str, challenge: &str| {
+        let options = json!({"domain": domain, "challenge": challenge});
+        let body = json!({"verifiablePresentation": presentation, "options": options});
+        verifier.post("/presentations/verify", &body).await
+    };
+    let good = holder.presentation(json!([issuer.credential()]));
+    let reply = verify(&verifier, &good, "example.org", "c-1").await;
+    assert_eq!(
+        (reply.status, &reply.json()["credentialResults"][0]["secured"]),
+        (200, &json!(true)),
+        "{}",
+        reply.text
+    );
+    assert_refused(&verify(&verifier, &good, "example.com", "c-1").await, "proof_domain");
+    assert_refused(&verify(&verifier, &good, "example.org", "c-2").await, "proof_challenge");
+    let mut forged = good.clone();
+    forged["holder"] = json!(issuer.did);
+    assert_refused(&verify(&verifier, &forged, "example.org", "c-1").await, "proof_controller");
+    let mut bad = issuer.credential();
+    bad["credentialSubject"]["name"] = json!("B");
+    let bad = holder.presentation(json!([issuer.credential(), bad]));
+    for verifier in [&verifier, &lenient] {
+        assert_refused(&verify(verifier, &bad, "example.org", "c-1").await, "proof_signature");
+        let string = json!({"@context": ["https://www.w3.org/ns/credentials/v2"], "type": ["VerifiablePresentation"],
+            "verifiableCredential": ["x"]});
+        assert_refused(&verify(verifier, &string, "example.org", "c-1").await, "vc_shape");
+        assert_refused(&verify(verifier, &Value::Null, "example.org", "c-1").await, "vc_shape");
+    }
+    // Without proofs: a matter of policy.
+    let inner = holder.presentation(json!([issuer.plain()]));
+    let mut outer = good.clone();
+    outer.as_object_mut().unwrap().remove("proof");
+    for presentation in [&inner, &outer] {
+        assert_refused(&verify(&verifier, presentation, "example.org", "c-1").await, "vc_unsecured");
+        let reply = verify(&lenient, presentation, "example.org", "c-1").await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+    }
+    let reply = verify(&lenient, &inner, "example.org", "c-1").await.json();
+    assert_eq!(reply["credentialResults"][0]["secured"], json!(false));
+}
+
+#[tokio::test]
+async fn status_lists() {
+    let verifier = verifier().await;
+    let (issuer, other) = (Party::new(), Party::new());
+    let publish = |by: &Party, set: bool, sign: bool| {
+        let mut bits = Bitstring::new(MIN_ENTRIES, StatusSize::ONE).unwrap();
+        bits.set(7, StatusSize::ONE, u64::from(set)).unwrap();
+        let input = ListCredentialInput {
+            id: LIST,
+            issuer: &by.did,
+            purposes: &[StatusPurpose::Revocation],
+            valid_from: verifier.world.clock.now(),
+            valid_until: None,
+            ttl_secs: None,
+        };
+        let list = list_credential(&input, &bits).unwrap();
+        let list = if sign { by.sign(list, |_| ()) } else { list };
+        verifier.hospital.documents.lock().unwrap().insert(LIST.into(), list.to_string());
+    };
+    let mut plain = issuer.plain();
+    plain["credentialStatus"] = StatusEntry::new(StatusPurpose::Revocation, 7, LIST).to_value().unwrap();
+    let body = json!({"verifiableCredential": issuer.sign(plain, |_| ())});
+    let verify = async || verifier.post("/credentials/verify", &body).await;
+    publish(&issuer, false, true);
+    let reply = verify().await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert!(reply.json()["checks"].as_array().unwrap().contains(&json!("status")));
+    publish(&issuer, true, true);
+    assert_refused(&verify().await, "vc_revoked");
+    publish(&issuer, false, false);
+    assert_refused(&verify().await, "proof_missing");
+    publish(&other, false, true);
+    assert_refused(&verify().await, "vc_status_issuer");
+    verifier.hospital.documents.lock().unwrap().insert(LIST.into(), "{".into());
+    assert_refused(&verify().await, "json_syntax");
+}
+
+#[tokio::test]
+async fn resolution() {
+    let verifier = Verifier::start().await;
+    let did = Party::new().did;
+    let get = async |path: &str, accept: &str| {
+        let request = verifier.client.get(format!("{}/1.0/identifiers/{path}", verifier.base));
+        let response = request.header("accept", accept).send().await.unwrap();
+        let status = response.status().as_u16();
+        let media_type = response.headers()["content-type"].to_str().unwrap().to_owned();
+        let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+        (status, media_type, body)
+    };
+    for path in [did.clone(), did.replace(':', "%3A")] {
+        for accept in ["application/did-resolution", "*/*", "application/json", "text/html, */*;q=0.8"] {
+            let (status, media_type, body) = get(&path, accept).await;
+            assert_eq!((status, media_type.as_str()), (200, "application/did-resolution"), "{body}");
+            assert_eq!((&body["didDocument"]["id"], &body["didDocumentMetadata"]), (&json!(did), &json!({})));
+            assert_eq!(body["didResolutionMetadata"]["contentType"], "application/did-resolution");
+        }
+        for accept in ["application/did+json", "application/did+ld+json", "application/did"] {
+            let (status, media_type, body) = get(&path, accept).await;
+            assert_eq!((status, media_type.as_str(), &body["id"]), (200, accept, &json!(did)));
+        }
+    }
+    let documents = &verifier.hospital.documents;
+    let web = json!({"@context": ["https://www.w3.org/ns/did/v1"], "id": "did:web:a.example", "service": [
+        {"id": "#s", "type": "T", "serviceEndpoint": "https://a.example"}]});
+    documents.lock().unwrap().insert("https://a.example/.well-known/did.json".into(), web.to_string());
+    documents.lock().unwrap().insert("https://b.example/.well-known/did.json".into(), web.to_string());
+    let (status, _, body) = get("did:web:a.example", "application/did-resolution").await;
+    assert_eq!((status, &body["didDocument"]), (200, &web), "as its controller wrote it");
+
+    let accept = "application/did-resolution";
+    for (path, accept, status, name) in [
+        ("not-a-did", accept, 400, "INVALID_DID"),
+        ("did:example", accept, 400, "INVALID_DID"),
+        ("did:key:abc", accept, 400, "INVALID_DID"),
+        ("%ff", accept, 400, "INVALID_DID"),
+        ("did%3Akey%3Az6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2%23x", accept, 400, "INVALID_DID_URL"),
+        (
+            "did:key:z6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2?versionId=1",
+            accept,
+            400,
+            "INVALID_OPTIONS",
+        ),
+        ("did:unsupported:1234", accept, 501, "METHOD_NOT_SUPPORTED"),
+        (
+            "did:key:z6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2",
+            "image/png",
+            406,
+            "REPRESENTATION_NOT_SUPPORTED",
+        ),
+        ("did:web:b.example", accept, 500, "INVALID_DID_DOCUMENT"),
+    ] {
+        let (got, media_type, body) = get(path, accept).await;
+        assert_eq!((got, media_type.as_str()), (status, "application/did-resolution"), "{path} {body}");
+        let error = &body["didResolutionMetadata"]["error"];
+        assert_eq!(error["type"], format!("https://www.w3.org/ns/did#{name}"), "{path}");
+        assert_eq!((&body["didDocument"], &body["didDocumentMetadata"]), (&Value::Null, &json!({})));
+    }
+    assert_eq!(verifier.get("/1.0/identifiers/").await.status, 404);
+    let off = Verifier::start_with(|config| config.resolver.enabled = false).await;
+    assert_eq!(off.get(&format!("/1.0/identifiers/{did}")).await.status, 404);
+    assert!(off.get("/openapi.json").await.json()["paths"].get("/1.0/identifiers/{did}").is_none());
+}
