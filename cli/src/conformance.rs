@@ -38,6 +38,7 @@ pub(crate) async fn run(arguments: ConformanceArguments) -> Result<(), Failure> 
     let issuer = open_issuer(folder.path(), &issuer_config, &issuer_url).await?;
     let authority = folder.path().join("tls").join("ca.pem");
     let verifier = open_verifier(folder.path(), &verifier_config, &verifier_url, &authority)?;
+    let told = serve::signal();
     println!("{}", description(&issuer, &issuer_url, &verifier_url));
 
     let (stop, stopped) = watch::channel(false);
@@ -60,7 +61,7 @@ pub(crate) async fn run(arguments: ConformanceArguments) -> Result<(), Failure> 
         until(stopped),
     );
     let signal = async {
-        serve::signal().await;
+        told.await;
         let _ = stop.send(true);
         Ok(())
     };

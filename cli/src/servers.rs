@@ -62,10 +62,11 @@ pub(crate) async fn issuer(file: &Path) -> Result<(), Failure> {
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     let app =
         carekey_issuer::App::open(&config, &public_url, store, clock, random).await.map_err(Failure::new)?;
+    let stop = serve::signal();
     println!("CareKey issuer at {public_url}, listening on {}", bound.address());
     println!("Management token and keys: {}", config.data_dir.display());
     let metrics = app.metrics();
-    serve::run(bound, carekey_issuer::router(&app), &config.server, &metrics, serve::signal())
+    serve::run(bound, carekey_issuer::router(&app), &config.server, &metrics, stop)
         .await
         .map_err(Failure::new)
 }
@@ -87,6 +88,7 @@ pub(crate) async fn verifier(file: &Path) -> Result<(), Failure> {
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     let app = carekey_verifier::App::open(config, public_url.clone(), store, clock, random)
         .map_err(Failure::new)?;
+    let stop = serve::signal();
     println!("CareKey verifier at {public_url}, listening on {}", bound.address());
     println!("Management token and keys: {}", app.config().data_dir.display());
     let upkeep = tokio::spawn({
@@ -94,7 +96,7 @@ pub(crate) async fn verifier(file: &Path) -> Result<(), Failure> {
         async move { app.maintain().await }
     });
     let (router, metrics) = (carekey_verifier::router(Arc::clone(&app)), Arc::clone(app.metrics()));
-    let outcome = serve::run(bound, router, &app.config().server, &metrics, serve::signal()).await;
+    let outcome = serve::run(bound, router, &app.config().server, &metrics, stop).await;
     upkeep.abort();
     outcome.map_err(Failure::new)
 }
