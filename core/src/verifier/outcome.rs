@@ -159,7 +159,7 @@ pub struct Refusal {
     pub checks: Vec<Check>,
 }
 
-/// A code of [`RefusalCode::ALL`]: the closed list of reasons.
+/// One of a closed list of reasons: a refusal never shows another code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RefusalCode(&'static str);
 

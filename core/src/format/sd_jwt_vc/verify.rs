@@ -230,7 +230,7 @@ impl UnverifiedSdJwtVc {
     /// Binding JWT by the key in `cnf`.
     ///
     /// Besides: [`Error::Untrusted`] `kb_jwt_missing`, `holder_key_missing`, and the errors of
-    /// [`UnverifiedKeyBinding::verify`].
+    /// the checks of [`KeyBindingCheck`] (`kb_jwt_…`).
     pub fn verify_presentation(
         mut self,
         issuer_key: &IssuerKey,
