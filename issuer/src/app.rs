@@ -86,7 +86,7 @@ impl fmt::Debug for App {
 
 impl App {
     /// Opens the issuer that `config` describes, reached under `public_url`. Keys, certificates, the management token
-    /// and the sealing secret are made in [`Config::data`] where they are missing; `store` gets sealed values only.
+    /// and the sealing secret are made in [`Config::data_dir`] where they are missing; `store` gets sealed values only.
     ///
     /// Upkeep (deleting what has expired, renewing the certificate) runs as a task until the last [`Arc`] is dropped.
     ///

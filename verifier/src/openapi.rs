@@ -1,4 +1,4 @@
-//! The OpenAPI document, written by hand and compared with [`crate::routes`] by a test.
+//! The OpenAPI document, written by hand and compared with [`mod@crate::routes`] by a test.
 
 use std::sync::Arc;
 

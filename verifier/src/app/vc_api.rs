@@ -90,7 +90,7 @@ impl App {
     /// Derives what a holder shows from a base proof, which is verified first.
     ///
     /// # Errors
-    /// As [`Self::verify_vc`], and those of [`derive`].
+    /// As [`Self::verify_vc`], and those of [`derive()`].
     pub async fn derive_vc(&self, credential: &Value, pointers: &[String]) -> Result<Value> {
         let outcome = async {
             let contexts = self.vc_api()?;
