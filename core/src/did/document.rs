@@ -37,7 +37,7 @@ impl VerificationPurpose {
 pub struct VerificationMethod {
     /// Its name.
     pub id: DidUrl,
-    /// Its type, such as `Multikey` or `JsonWebKey`.
+    /// Its type, such as `Multikey` or `JsonWebKey2020`.
     pub type_: String,
     /// Who may use it.
     pub controller: Did,
@@ -57,12 +57,13 @@ pub enum KeyMaterial {
 }
 
 impl VerificationMethod {
-    /// A method that holds `key` as JWK (type `JsonWebKey`).
+    /// A method that holds `key` as JWK (type `JsonWebKey2020`: published wallets do not know its later name,
+    /// `JsonWebKey` of Controlled Identifiers 1.0).
     pub fn jwk(id: DidUrl, jwk: Jwk) -> Self {
         Self {
             controller: id.did().clone(),
             id,
-            type_: "JsonWebKey".into(),
+            type_: "JsonWebKey2020".into(),
             material: KeyMaterial::Jwk(Box::new(jwk)),
         }
     }
@@ -266,10 +267,7 @@ impl DidDocument {
     /// The document as JSON-LD, to be served as `application/did+ld+json` or `application/did`.
     pub fn to_value(&self) -> Value {
         let mut members = Map::new();
-        members.insert(
-            "@context".into(),
-            json!(["https://www.w3.org/ns/did/v1", "https://www.w3.org/ns/cid/v1"]),
-        );
+        members.insert("@context".into(), self.contexts());
         members.insert("id".into(), self.id.as_str().into());
         let methods: Vec<Value> =
             self.verification_methods.iter().map(VerificationMethod::to_value).collect();
@@ -281,6 +279,21 @@ impl DidDocument {
             }
         }
         members.into()
+    }
+
+    /// The contexts that define the types of the verification methods.
+    fn contexts(&self) -> Value {
+        let has = |form: fn(&KeyMaterial) -> bool| {
+            self.verification_methods.iter().any(|method| form(&method.material))
+        };
+        let mut contexts = vec!["https://www.w3.org/ns/did/v1"];
+        if has(|material| matches!(material, KeyMaterial::Jwk(_))) {
+            contexts.push("https://w3id.org/security/suites/jws-2020/v1");
+        }
+        if has(|material| matches!(material, KeyMaterial::Multibase(_))) {
+            contexts.push("https://w3id.org/security/multikey/v1");
+        }
+        contexts.into()
     }
 }
 
