@@ -82,6 +82,8 @@ anchors = ["hospital/ca.pem"]
   return {
     hospital,
     portal,
+    /** The certificate authorities of both, as PEM files. */
+    authorities: [join(folder, 'hospital/ca.pem'), join(folder, 'portal/keys/ca.pem')],
     desk: api(hospital, await token('hospital/management.token')),
     staff: api(portal, await token('portal/management.token')),
     stop: async () => {
