@@ -7,6 +7,7 @@
 pub mod http;
 pub mod issuance;
 pub mod presentation;
+pub mod wallet;
 
 use std::fmt;
 
@@ -27,6 +28,9 @@ pub use http::{HttpClient, HttpRequest, HttpResponse, Method};
 pub enum KeyPurpose {
     /// HK: key proofs at issuance and key-binding JWTs at presentation, ES256.
     HolderKey,
+    /// AK: WebAuthn registrations and assertions of the authenticator embedded in the wallet; never through
+    /// [`HolderKeys`].
+    AuthenticatorKey,
 }
 
 /// A holder key (HK) as the engine sees it: a name and the public half.

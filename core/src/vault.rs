@@ -14,6 +14,7 @@
 //! Values that were opened are plain memory of the caller.
 
 mod entry;
+mod platform;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use crate::random::Random;
 use crate::secret::Secret;
 
 pub use entry::{UnlockEntry, UnlockKind};
+pub use platform::{GenerationAnchor, KeyWrapper, PlatformError, Prompt, StorageError, WalletStorage};
 pub use record::{Listed, RecordType};
 
 /// An open vault. See the [module](self).
