@@ -134,6 +134,13 @@ impl Jwk {
         jwk
     }
 
+    /// The X25519 key of 32 bytes (RFC 8037 section 2), for agreement.
+    pub(super) fn x25519(public: &[u8]) -> Self {
+        let mut jwk = Self::empty("OKP", Some("X25519"));
+        jwk.x = Some(base64url::encode(public));
+        jwk
+    }
+
     fn empty(kty: &str, crv: Option<&str>) -> Self {
         Self {
             kty: kty.into(),
@@ -221,6 +228,12 @@ impl Jwk {
         point.extend_from_slice(&x);
         point.extend_from_slice(&y);
         Ok(point)
+    }
+
+    /// The key of an `OKP` key of exactly `len` bytes (RFC 8037 section 2).
+    pub(crate) fn okp_bytes(&self, len: usize) -> Result<Vec<u8>> {
+        let key = member(self.x.as_ref())?;
+        if key.len() == len { Ok(key) } else { Err(malformed()) }
     }
 
     /// The SHA-256 thumbprint (RFC 7638), base64url.
