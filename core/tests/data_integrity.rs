@@ -359,40 +359,73 @@ fn contexts_are_signed() {
     party.verify(&signed).unwrap();
 }
 
-#[test]
-fn every_bit_flip_is_refused() {
+/// Flips every bit of the text of `signed` and returns how many flips were made and tolerated.
+///
+/// Tolerated is the one thing that is not signed: the case of a language tag, which has no meaning (BCP 47), with the
+/// suites that sign statements.
+fn flip_every_bit(party: &Party, signed: &Value, expected: &Expectation<'_>) -> (usize, usize) {
+    let mut evidence = Evidence::new();
+    evidence.add_offline(signed).unwrap();
+    let mut text = signed.to_string().into_bytes();
+    let check = |text: &[u8]| {
+        let document = json::parse(text, &Limits::DEFAULT)?;
+        verify_proofs(&document, &evidence, expected, &party.contexts)
+    };
+    let is_jcs = check(&text).unwrap().proofs()[0].cryptosuite.is_jcs();
     let mut tolerated = 0;
-    let mut flips = 0;
+    for at in 0..text.len() {
+        for bit in 0..8 {
+            text[at] ^= 1 << bit;
+            if check(&text).is_ok() {
+                let around = String::from_utf8_lossy(&text[at - 16..=at + 1]).into_owned();
+                assert!(!is_jcs && around.to_lowercase().contains("@language\":\"c"), "{around}");
+                tolerated += 1;
+            }
+            text[at] ^= 1 << bit;
+        }
+    }
+    (text.len() * 8, tolerated)
+}
+
+#[test]
+fn every_bit_flip_of_a_credential_is_refused() {
+    let (mut flips, mut tolerated) = (0, 0);
     for (suite, algorithm) in COMBINATIONS {
         let party = Party::new(algorithm);
         let mut credential = party.credential();
         credential["name"] = json!({"@value": "Průkaz", "@language": "cs"});
         let signed = party.sign(credential, &party.options(suite));
-        let mut evidence = Evidence::new();
-        evidence.add_offline(&signed).unwrap();
-        let mut text = signed.to_string().into_bytes();
-        let check = |text: &[u8]| {
-            let document = json::parse(text, &Limits::DEFAULT)?;
-            verify_proofs(&document, &evidence, &Expectation::credential(NOW), &party.contexts)
-        };
-        check(&text).unwrap();
-        for at in 0..text.len() {
-            for bit in 0..8 {
-                text[at] ^= 1 << bit;
-                flips += 1;
-                if check(&text).is_ok() {
-                    // The one thing that is not signed: the case of a language tag, which has no meaning (BCP 47), with
-                    // the suites that sign statements.
-                    let around = String::from_utf8_lossy(&text[at - 16..=at + 1]).into_owned();
-                    assert!(!suite.is_jcs() && around.to_lowercase().contains("@language\":\"c"), "{around}");
-                    tolerated += 1;
-                }
-                text[at] ^= 1 << bit;
-            }
-        }
+        let found = flip_every_bit(&party, &signed, &Expectation::credential(NOW));
+        (flips, tolerated) = (flips + found.0, tolerated + found.1);
     }
     println!("{flips} flips, {tolerated} of them change nothing that is signed");
     assert_eq!(tolerated, 6);
+}
+
+/// The presentation's proof covers the credential in it too, with its proof: no flip in either is tolerated.
+#[test]
+fn every_bit_flip_of_a_presentation_is_refused() {
+    let mut flips = 0;
+    for (suite, algorithm) in COMBINATIONS {
+        let party = Party::new(algorithm);
+        let credential = json!({
+            "@context": CREDENTIALS_V2, "type": "VerifiableCredential", "issuer": party.did(),
+            "credentialSubject": {"id": "urn:a", "name": "Ž"}
+        });
+        let credential = party.sign(credential, &party.options(suite));
+        let options = ProofOptions {
+            purpose: ProofPurpose::Authentication,
+            domain: vec!["v.example".into()],
+            challenge: Some("c".into()),
+            ..party.options(suite)
+        };
+        let signed = party.sign(party.presentation(credential), &options);
+        let expected = Expectation::presentation(NOW, "v.example", "c");
+        let (made, tolerated) = flip_every_bit(&party, &signed, &expected);
+        assert_eq!(tolerated, 0);
+        flips += made;
+    }
+    println!("{flips} flips, all refused");
 }
 
 #[test]

@@ -161,24 +161,24 @@ fn another_algorithm_than_the_keys() {
 #[test]
 fn every_flipped_bit_is_refused() {
     let key = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
-    let inner = secure(CREDENTIAL_JWT, &credential(), &key).unwrap().to_value();
+    let mut small = credential();
+    for name in ["@context", "id", "validFrom", "validUntil"] {
+        small.remove(name);
+    }
+    small.insert("@context".into(), json!(["https://www.w3.org/ns/credentials/v2"]));
+    let inner = secure(CREDENTIAL_JWT, &small, &key).unwrap().to_value();
     for kind in EnvelopeType::ALL {
         let document = match kind.content {
-            Content::Credential => credential(),
+            Content::Credential => small.clone(),
             Content::Presentation => presentation(json!([inner])),
         };
         let data = secure(kind, &document, &key).unwrap().data().to_vec();
         verify(kind, &data, key.public_key()).unwrap();
-        // One bit of each byte in turn, and all eight of the first and last bytes.
-        let end = data.len() - 90;
-        let flips = (0..data.len()).flat_map(|at| {
-            let bits = if at < 60 || at > end { 0..8 } else { at % 8..at % 8 + 1 };
-            bits.map(move |bit| (at, bit))
-        });
-        for (at, bit) in flips {
+        // Header, payload, disclosures and signature: nothing of them is unsigned.
+        for bit in 0..data.len() * 8 {
             let mut flipped = data.clone();
-            flipped[at] ^= 1 << bit;
-            assert!(verify(kind, &flipped, key.public_key()).is_err(), "{kind:?} byte {at} bit {bit}");
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(verify(kind, &flipped, key.public_key()).is_err(), "{kind:?} bit {bit}");
         }
         for len in [0, 1, data.len() / 2, data.len() - 1] {
             assert!(verify(kind, &data[..len], key.public_key()).is_err());
