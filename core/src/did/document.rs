@@ -1,6 +1,6 @@
 //! DID documents, as far as finding a key for a purpose needs them (W3C Controlled Identifiers 1.0 sections 2 and 3.3).
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{Did, DidUrl, key};
 use crate::encoding::json as strict_json;
@@ -311,6 +311,8 @@ fn malformed() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn base() -> Value {

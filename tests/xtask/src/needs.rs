@@ -52,6 +52,16 @@ pub fn chromium() -> Result<PathBuf, String> {
     program(&["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"], "chromium")
 }
 
+/// Whether the headers of OpenSSL are here, installed if need be.
+pub fn openssl() -> bool {
+    let found = || output("pkg-config", &["--exists", "openssl"]).is_some();
+    if !found() {
+        install("pkg-config");
+        install("libssl-dev");
+    }
+    found()
+}
+
 /// What a program prints, when it ends well.
 pub fn output(name: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(name).args(arguments).stdin(Stdio::null()).output().ok()?;
