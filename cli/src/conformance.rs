@@ -152,6 +152,7 @@ fn description(issuer: &carekey_issuer::App, issuer_url: &Url, verifier_url: &Ur
     all.insert("verifier".into(), at(verifier_url, "").into());
     let endpoints = json!({
         "issue": at(issuer_url, "/credentials/issue"),
+        "issueEnveloped": at(issuer_url, "/issuers/vc-jwt-ed25519/credentials/issue"),
         "issuers": issuers,
         "derive": at(verifier_url, "/credentials/derive"),
         "verify": at(verifier_url, "/credentials/verify"),

@@ -2,6 +2,7 @@
 //!
 //! The keys are the service's own, apart from the one that signs patients' credentials, and named by `did:key`.
 
+mod keys;
 mod status;
 
 use std::net::SocketAddr;
@@ -10,36 +11,23 @@ use std::sync::Arc;
 
 use carekey_core::clock::Clock;
 use carekey_core::credential::data_model::{self, Version};
-use carekey_core::did::{self, Did};
 use carekey_core::error::Result as CoreResult;
-use carekey_core::format::data_integrity::ecdsa_sd::{BaseSecrets, add_base_proof};
 use carekey_core::format::data_integrity::proof::MAX_PROOFS;
-use carekey_core::format::data_integrity::selective::DEFAULT_MANDATORY_POINTERS;
-use carekey_core::format::data_integrity::{
-    Contexts, Cryptosuite, ProofOptions, ProofPurpose, UnverifiedProof, add_proof,
-};
-use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
+use carekey_core::format::data_integrity::{Contexts, UnverifiedProof};
 use carekey_core::random::Random;
 use carekey_core::status::bitstring_status_list::StatusPurpose;
 use carekey_core::store::Store;
-use carekey_service::keys;
 use carekey_service::metrics::Metrics;
 use carekey_service::problem::Problem;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
+use self::keys::{Extras, Key, Securing};
 use crate::app::StartError;
 use crate::config::VcApiConfig;
 
 pub(crate) use status::StatusChange;
-
-/// The keys: name, file, algorithm, and the suite that `/credentials/issue` takes.
-const KEYS: [(&str, &str, SignatureAlgorithm, Cryptosuite); 3] = [
-    ("ed25519", "ed25519.key", SignatureAlgorithm::EdDsa, Cryptosuite::EddsaRdfc2022),
-    ("P-256", "p-256.key", SignatureAlgorithm::Es256, Cryptosuite::EcdsaRdfc2019),
-    ("P-384", "p-384.key", SignatureAlgorithm::Es384, Cryptosuite::EcdsaRdfc2019),
-];
 
 /// What the VC-API is made of.
 pub(crate) struct Parts<'a> {
@@ -68,13 +56,6 @@ pub(crate) struct VcApi {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     metrics: Arc<Metrics>,
-}
-
-struct Key {
-    name: &'static str,
-    did: Did,
-    suite: Cryptosuite,
-    signer: SoftwareKey,
 }
 
 /// The body of `/credentials/issue`.
@@ -109,13 +90,8 @@ impl VcApi {
                 "key `vc_api.authenticate`: only a server that listens on loopback may do without the token",
             ));
         }
-        let folder = parts.data.join("vc_api");
-        let key = |(name, file, algorithm, suite)| -> Result<Key, StartError> {
-            let signer = keys::load_or_create_software_key(&folder.join(file), algorithm)?;
-            Ok(Key { name, did: did::key::encode(signer.public_key())?, suite, signer })
-        };
         Ok(Self {
-            keys: KEYS.into_iter().map(key).collect::<Result<_, _>>()?,
+            keys: keys::open(&parts.data.join("vc_api"), &*parts.random)?,
             contexts: Contexts::bundled()?,
             authenticate: parts.config.authenticate,
             status: parts.config.status,
@@ -144,10 +120,10 @@ impl VcApi {
 
     /// `/issuers/{suite}-{key}/credentials/issue`: the credential's issuer must be that key.
     pub(crate) async fn issue_as(&self, name: &str, request: IssueRequest) -> Result<Value, Problem> {
-        let Some((suite, key)) = self.named(name) else {
+        let Some((securing, key)) = self.named(name) else {
             return Err(Problem::not_found("there is no issuer of that suite and key"));
         };
-        let outcome = self.issue_by(key, suite, false, request).await;
+        let outcome = self.issue_by(key, securing, false, request).await;
         self.count(outcome)
     }
 
@@ -161,17 +137,17 @@ impl VcApi {
         let issuer = issuer_of(&request.credential);
         let key = self.keys.iter().find(|key| Some(key.did.as_str()) == issuer);
         let key = key.ok_or_else(unknown_issuer)?;
-        let suite = match request.options.as_ref().and_then(|options| options.cryptosuite.as_deref()) {
-            None => key.suite,
-            Some(name) => Cryptosuite::parse(name).map_err(refused)?,
+        let securing = match request.options.as_ref().and_then(|options| options.cryptosuite.as_deref()) {
+            None => Securing::Proof(key.suite),
+            Some(name) => Securing::parse(name).map_err(refused)?,
         };
-        self.issue_by(key, suite, self.status, request).await
+        self.issue_by(key, securing, self.status && key.signs_lists(), request).await
     }
 
     async fn issue_by(
         &self,
         key: &Key,
-        suite: Cryptosuite,
+        securing: Securing,
         status: bool,
         request: IssueRequest,
     ) -> Result<Value, Problem> {
@@ -187,12 +163,19 @@ impl VcApi {
         if credential.get("proof").is_some() {
             UnverifiedProof::of(&credential).map_err(refused)?;
         }
-        suite.hash_algorithm(key.signer.public_key()).map_err(refused)?;
+        if credential.get("proof").is_some() && matches!(securing, Securing::Envelope(_)) {
+            let detail = "a credential that has a proof is not put into an envelope";
+            return Err(Problem::bad_request("vc_proof_present", detail));
+        }
+        key.check(securing).map_err(refused)?;
         let options = options.unwrap_or_default();
-        let pointers = options.mandatory_pointers.filter(|pointers| !pointers.is_empty());
-        let pointers = pointers.unwrap_or_else(|| DEFAULT_MANDATORY_POINTERS.map(str::to_owned).to_vec());
+        let pointers = options.mandatory_pointers.unwrap_or_default();
         let purpose = match options.credential_status {
-            Some(option) => Some(option.purpose()?),
+            Some(option) if key.signs_lists() => Some(option.purpose()?),
+            Some(_) => {
+                let detail = "there are no status lists by a key whose proofs disclose selectively";
+                return Err(Problem::bad_request("vc_status_option", detail));
+            }
             None => {
                 let wanted = status
                     && credential.get("credentialStatus").is_none()
@@ -202,7 +185,7 @@ impl VcApi {
             }
         };
         // First without an entry: a credential that cannot be signed takes no place in a list.
-        let plain = self.signed(key, suite, &pointers, credential.clone()).map_err(refused)?;
+        let plain = self.signed(key, securing, &pointers, credential.clone()).map_err(refused)?;
         let Some(purpose) = purpose else { return Ok(plain) };
         if credential.get("credentialStatus").is_some() || credential.get("proof").is_some() {
             let detail = "the credential has a status or a proof already";
@@ -212,49 +195,36 @@ impl VcApi {
         if let Some(members) = credential.as_object_mut() {
             members.insert("credentialStatus".into(), entry);
         }
-        self.signed(key, suite, &pointers, credential).map_err(refused)
+        self.signed(key, securing, &pointers, credential).map_err(refused)
     }
 
     fn signed(
         &self,
         key: &Key,
-        suite: Cryptosuite,
-        pointers: &[String],
-        mut credential: Value,
+        securing: Securing,
+        mandatory_pointers: &[String],
+        credential: Value,
     ) -> CoreResult<Value> {
-        let method = key.did.with_fragment(key.did.method_specific_id())?;
-        let mut options = ProofOptions::new(suite, method, ProofPurpose::AssertionMethod);
-        options.created = Some(self.clock.now());
-        if suite.is_selective() {
-            let secrets = BaseSecrets::generate(&*self.random)?;
-            add_base_proof(&mut credential, &options, pointers, &key.signer, &secrets, &self.contexts)?;
-        } else {
-            add_proof(&mut credential, &options, &key.signer, &self.contexts)?;
-        }
-        Ok(credential)
+        let (now, random, contexts) = (self.clock.now(), &*self.random, &self.contexts);
+        key.secure(securing, credential, &Extras { now, mandatory_pointers, random, contexts })
     }
 
-    /// Suite and key of `{suite}-{key}`.
-    fn named(&self, name: &str) -> Option<(Cryptosuite, &Key)> {
-        Cryptosuite::ALL.into_iter().find_map(|suite| {
-            let rest = name.strip_prefix(suite.as_str())?.strip_prefix('-')?;
+    /// What `{suite}-{key}` stands for.
+    fn named(&self, name: &str) -> Option<(Securing, &Key)> {
+        Securing::all().find_map(|securing| {
+            let rest = name.strip_prefix(&securing.name())?.strip_prefix('-')?;
             let key = self.keys.iter().find(|key| key.name.eq_ignore_ascii_case(rest))?;
-            suite.hash_algorithm(key.signer.public_key()).ok().map(|_| (suite, key))
+            key.check(securing).ok().map(|()| (securing, key))
         })
     }
 
     /// Every `{suite}-{key}` there is.
     pub(crate) fn names(&self) -> Vec<String> {
-        let fits = |suite: Cryptosuite, key: &&Key| suite.hash_algorithm(key.signer.public_key()).is_ok();
-        Cryptosuite::ALL
-            .into_iter()
-            .flat_map(|suite| {
-                self.keys
-                    .iter()
-                    .filter(move |key| fits(suite, key))
-                    .map(move |key| format!("{}-{}", suite.as_str(), key.name))
-            })
-            .collect()
+        let fitting = |securing: Securing| {
+            let keys = self.keys.iter().filter(move |key| key.check(securing).is_ok());
+            keys.map(move |key| format!("{}-{}", securing.name(), key.name))
+        };
+        Securing::all().flat_map(fitting).collect()
     }
 }
 

@@ -9,6 +9,7 @@ mod record;
 mod resolve;
 mod respond;
 mod vc_api;
+mod vc_enveloped;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,7 +9,7 @@ use super::document::{DidDocument, KeyMaterial, VerificationMethod};
 use super::{Did, resolver};
 use crate::encoding::multibase;
 use crate::error::{Error, Result};
-use crate::key::{PublicKey, SignatureAlgorithm};
+use crate::key::{PublicKey, SignatureAlgorithm, bbs};
 
 /// Multicodec prefixes (as varints) of the keys that this crate carries.
 const PREFIXES: [(SignatureAlgorithm, [u8; 2]); 4] = [
@@ -71,6 +71,11 @@ fn unsupported() -> Error {
 /// The `did:key` of `key`; [`Error::Unsupported`] `multikey` for RSA.
 pub fn encode(key: &PublicKey) -> Result<Did> {
     Did::parse(&format!("did:key:{}", encode_multikey(key)?))
+}
+
+/// The `did:key` of a BBS key: `did:key:zUC7…`.
+pub fn encode_bbs(key: &bbs::PublicKey) -> Result<Did> {
+    Did::parse(&format!("did:key:{}", key.to_multikey()))
 }
 
 /// The document of a `did:key`: one key, named by its own encoding, for authentication and assertion; of X25519 for key

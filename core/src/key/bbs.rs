@@ -91,8 +91,13 @@ impl fmt::Debug for SecretKey {
 impl SecretKey {
     /// A fresh key (section 3.4.1, with 32 random bytes as key material).
     pub fn generate(random: &dyn Random) -> Result<Self> {
+        Self::from_key_material(&zeroize::Zeroizing::new(random.array()))
+    }
+
+    /// The key of 32 secret random bytes (section 3.4.1): the same bytes, the same key.
+    pub fn from_key_material(material: &[u8; 32]) -> Result<Self> {
         // Key material, the length of the key info, no key info.
-        let material = zeroize::Zeroizing::new([random.array::<32>().as_slice(), &[0, 0]].concat());
+        let material = zeroize::Zeroizing::new([material.as_slice(), &[0, 0]].concat());
         Self::new(hash_to_scalar(&material, &[API_ID, b"KEYGEN_DST_"]))
     }
 

@@ -11,7 +11,8 @@ use carekey_service::problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Key, VcApi, refused};
+use super::keys::{Key, Securing};
+use super::{VcApi, refused};
 
 const LISTS: Table = Table::new("vc_status_lists");
 /// A list is full when half of its places are taken: a free one is found quickly, and its neighbours say little.
@@ -99,7 +100,7 @@ impl VcApi {
     }
 
     fn key_of(&self, name: &str) -> Option<&Key> {
-        self.keys.iter().find(|key| key.name.to_ascii_lowercase() == name)
+        self.keys.iter().find(|key| key.signs_lists() && key.name.to_ascii_lowercase() == name)
     }
 
     /// The signed list at an address; `None` when there is none.
@@ -121,7 +122,7 @@ impl VcApi {
             ttl_secs: u32::try_from(self.ttl).ok(),
         };
         let credential = list_credential(&input, &List::bits(&stored.value.set)?)?;
-        Ok(Some(self.signed(key, key.suite, &[], credential)?))
+        Ok(Some(self.signed(key, Securing::Proof(key.suite), &[], credential)?))
     }
 
     /// Sets or takes back a status; a revocation stays.

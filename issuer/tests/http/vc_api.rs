@@ -1,8 +1,15 @@
 //! The VC-API over a socket: status codes, and bad input.
 
 use carekey_core::clock::Clock;
-use carekey_core::format::data_integrity::{Contexts, Evidence, Expectation, verify_proofs};
+use carekey_core::did::{self, DidUrl};
+use carekey_core::format::data_integrity::{
+    Contexts, Evidence, Expectation, Presentation, derive, verify_base_proofs, verify_proofs,
+};
+use carekey_core::format::vc_jose::Content;
+use carekey_core::format::vc_jose::envelope::Enveloped;
+use carekey_core::format::vc_jose::verify::VerifiedEnvelope;
 use carekey_core::limits::Limits;
+use carekey_core::random::SystemRandom;
 use carekey_core::status::bitstring_status_list::{StatusEntry, StatusList};
 use serde_json::{Value, json};
 
@@ -63,34 +70,127 @@ async fn needs_the_token() {
     assert_eq!(open.post_json("/credentials/issue", &body, None).await.status, 201);
 }
 
+/// Opens an enveloped credential with the key that its `kid` names.
+fn open(enveloped: &Value) -> VerifiedEnvelope {
+    let envelope = Enveloped::from_value(enveloped, Content::Credential).unwrap().open(&Limits::DEFAULT);
+    let envelope = envelope.unwrap();
+    let method = DidUrl::parse(envelope.key_id().unwrap()).unwrap();
+    let document = did::resolver::resolve_offline(method.did()).unwrap();
+    let key = document.verification_key(&method, did::VerificationPurpose::AssertionMethod).unwrap();
+    envelope.verify(&key).unwrap()
+}
+
+/// A base proof is for the holder; what it derives is for verifiers.
+fn verify_base_and_derived(world: &World, base: &Value) {
+    let contexts = Contexts::bundled().unwrap();
+    let mut evidence = Evidence::new();
+    evidence.add_offline(base).unwrap();
+    let expected = Expectation::credential(world.clock.now());
+    verify_base_proofs(base, &evidence, &expected, &contexts).unwrap();
+    assert_eq!(verify_proofs(base, &evidence, &expected, &contexts).unwrap_err().code(), "proof_base");
+    let derived = derive(base, &["/credentialSubject/name"], &Presentation::new(&SystemRandom), &contexts);
+    let derived = derived.unwrap();
+    verify(world, &derived);
+    // The mandatory part is there although nobody selected it.
+    assert_eq!(derived["issuer"], base["issuer"]);
+    assert!(derived.get("id").is_none() || derived["id"] == base["id"]);
+}
+
 #[tokio::test]
 async fn every_suite_and_key() {
     let world = world().await;
+    let keys = ["ed25519", "P-256", "P-384", "bls"];
+    assert_eq!(world.app.vc_api_dids().iter().map(|(name, _)| *name).collect::<Vec<_>>(), keys);
+    let mut seen = Vec::new();
     for name in world.app.vc_api_names() {
-        let key = ["ed25519", "P-256", "P-384"].into_iter().find(|key| name.ends_with(key)).unwrap();
+        let key = keys.into_iter().find(|key| name.ends_with(key)).unwrap();
+        let suite = name.trim_end_matches(key).trim_end_matches('-');
         let path = format!("/issuers/{name}/credentials/issue");
-        // Pointers of another suite's test change nothing.
-        let body = json!({"credential": credential(&did(&world, key)), "options": {"mandatoryPointers": ["/issuer"]}});
-        let answer = world.post_api(&path, &body).await;
-        assert_eq!((answer.status, answer.header("content-type").unwrap()), (201, "application/json".into()));
-        let secured = answer.json()["verifiableCredential"].clone();
-        assert_eq!(
-            secured["proof"]["cryptosuite"].as_str().unwrap(),
-            name.trim_end_matches(key).trim_end_matches('-')
-        );
-        assert!(secured.get("credentialStatus").is_none());
-        if !name.contains("-sd-") {
-            verify(&world, &secured);
+        for options in [json!({"mandatoryPointers": ["/issuer"]}), json!({}), Value::Null] {
+            // Pointers of another suite's test change nothing.
+            let body = json!({"credential": credential(&did(&world, key)), "options": options});
+            let answer = world.post_api(&path, &body).await;
+            let content_type = answer.header("content-type").unwrap();
+            assert_eq!((answer.status, content_type), (201, "application/json".into()), "{name}");
+            let secured = answer.json()["verifiableCredential"].clone();
+            assert!(secured.get("credentialStatus").is_none());
+            if suite.starts_with("vc-") {
+                let verified = open(&secured);
+                assert_eq!(verified.kind().typ().replace('+', "-"), suite);
+                assert_eq!(verified.document()["issuer"], json!(did(&world, key)));
+                continue;
+            }
+            assert_eq!(secured["proof"]["cryptosuite"], json!(suite));
+            match suite {
+                "ecdsa-sd-2023" | "bbs-2023" => verify_base_and_derived(&world, &secured),
+                _ => verify(&world, &secured),
+            }
         }
         let other = did(&world, if key == "P-256" { "ed25519" } else { "P-256" });
         let answer = world.post_api(&path, &json!({"credential": credential(&other)})).await;
         assert_eq!((answer.status, answer.json()["code"].clone()), (400, json!("vc_issuer_unknown")));
+        seen.push(suite.to_owned());
     }
-    for name in ["eddsa-rdfc-2022-P-256", "ecdsa-rdfc-2019-ed25519", "x", "ecdsa-sd-2023-P-384"] {
+    seen.dedup();
+    assert_eq!(
+        seen,
+        [
+            "eddsa-rdfc-2022",
+            "eddsa-jcs-2022",
+            "ecdsa-rdfc-2019",
+            "ecdsa-jcs-2019",
+            "ecdsa-sd-2023",
+            "bbs-2023",
+            "vc-jwt",
+            "vc-sd-jwt",
+            "vc-cose"
+        ]
+    );
+    for name in [
+        "eddsa-rdfc-2022-P-256",
+        "ecdsa-rdfc-2019-ed25519",
+        "x",
+        "ecdsa-sd-2023-P-384",
+        "bbs-2023-P-256",
+        "vc-jwt-bls",
+    ] {
         let path = format!("/issuers/{name}/credentials/issue");
         let body = json!({"credential": credential(&did(&world, "P-256"))});
         assert_eq!(world.post_api(&path, &body).await.status, 404, "{name}");
     }
+}
+
+#[tokio::test]
+async fn the_options_of_the_common_address() {
+    let world = world().await;
+    let issue = async |key: &str, options: Value| {
+        let body = json!({"credential": credential(&did(&world, key)), "options": options});
+        world.post_api("/credentials/issue", &body).await
+    };
+    // By the key alone; the lists of a BBS key would be signed by nobody, so there are none.
+    let answer = issue("bls", json!({})).await.json();
+    let secured = &answer["verifiableCredential"];
+    assert_eq!(secured["proof"]["cryptosuite"], json!("bbs-2023"));
+    assert!(secured.get("credentialStatus").is_none());
+    let status = json!({"type": "BitstringStatusListEntry"});
+    let answer = issue("bls", json!({"credentialStatus": status})).await;
+    assert_eq!((answer.status, answer.json()["code"].clone()), (400, json!("vc_status_option")));
+    // An envelope has a place in a status list like a proof.
+    let answer = issue("P-256", json!({"cryptosuite": "vc-jwt"})).await.json();
+    let verified = open(&answer["verifiableCredential"]);
+    assert_eq!(verified.document()["credentialStatus"]["type"], status["type"]);
+    for (key, suite, code) in [
+        ("bls", "vc-jwt", "proof_key_type"),
+        ("P-256", "bbs-2023", "proof_key_type"),
+        ("P-256", "vc-jws", "proof_cryptosuite"),
+    ] {
+        let answer = issue(key, json!({"cryptosuite": suite})).await;
+        assert_eq!((answer.status, answer.json()["code"].clone()), (400, json!(code)), "{suite}");
+    }
+    let signed = issue("P-256", json!({})).await.json()["verifiableCredential"].clone();
+    let body = json!({"credential": signed, "options": {"cryptosuite": "vc-cose"}});
+    let answer = world.post_api("/credentials/issue", &body).await;
+    assert_eq!((answer.status, answer.json()["code"].clone()), (400, json!("vc_proof_present")));
 }
 
 #[tokio::test]

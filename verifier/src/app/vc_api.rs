@@ -2,6 +2,7 @@
 //!
 //! Form first (the data model), then proofs, time, and status; what is in doubt is not verified.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use carekey_core::credential::data_model;
@@ -36,9 +37,16 @@ pub struct VcOptions {
     pub status: bool,
 }
 
+impl VcOptions {
+    /// Those for the credentials in a presentation: domain and challenge are the presentation's.
+    pub(super) fn within(&self) -> Self {
+        Self { domain: None, challenge: None, status: self.status }
+    }
+}
+
 /// What one request has gathered.
 #[derive(Default)]
-struct Gathered {
+pub(super) struct Gathered {
     documents: BTreeMap<Did, DidDocument>,
     fetches: usize,
 }
@@ -58,8 +66,8 @@ impl App {
     /// Verifies a credential; the answer for the caller.
     ///
     /// # Errors
-    /// Why it is not verified: the codes of the data model, Data Integrity, DIDs and Bitstring Status List;
-    /// `vc_enveloped`, `vc_revoked`, `vc_status_issuer`, `vc_too_many_fetches`.
+    /// Why it is not verified: the codes of the data model, Data Integrity, VC-JOSE-COSE, DIDs and Bitstring Status List;
+    /// `vc_revoked`, `vc_status_issuer`, `vc_too_many_fetches`.
     pub async fn verify_vc(&self, credential: &Value, options: &VcOptions) -> Result<Value> {
         let outcome = async {
             let api = self.vc_api()?;
@@ -94,7 +102,6 @@ impl App {
     pub async fn derive_vc(&self, credential: &Value, pointers: &[String]) -> Result<Value> {
         let outcome = async {
             let contexts = self.vc_api()?;
-            refuse_enveloped(credential)?;
             data_model::check_credential(credential)?;
             let mut expected = Expectation::credential(self.now());
             (expected.controller, expected.skew) = (self.controller(credential), self.skew());
@@ -122,7 +129,9 @@ impl App {
         presentation: &Value,
         options: &VcOptions,
     ) -> Result<(Vec<&'static str>, Vec<Value>)> {
-        refuse_enveloped(presentation)?;
+        if data_model::is_enveloped(presentation) {
+            return self.enveloped_presentation(contexts, presentation, options).await;
+        }
         data_model::check_presentation(presentation)?;
         let mut gathered = Gathered::default();
         let mut checks = vec!["data_model"];
@@ -141,7 +150,7 @@ impl App {
         } else {
             self.unsecured()?;
         }
-        let within = options_within(options);
+        let within = options.within();
         let mut results = Vec::new();
         let credentials = presentation.get("verifiableCredential");
         let many = credentials.and_then(Value::as_array).map(Vec::as_slice);
@@ -165,18 +174,34 @@ impl App {
         options: &VcOptions,
         gathered: &mut Gathered,
     ) -> Result<Vec<&'static str>> {
-        refuse_enveloped(credential)?;
+        if data_model::is_enveloped(credential) {
+            return self.enveloped_credential(contexts, credential, options, gathered).await;
+        }
         data_model::check_credential(credential)?;
         self.proofs(contexts, credential, options, self.controller(credential), gathered).await?;
         self.check_time(credential)?;
         let mut checks = vec!["data_model", "proof", "time"];
-        if options.status && credential.get("credentialStatus").is_some() {
-            for entry in StatusEntry::of_credential(credential)? {
-                self.status(contexts, credential, &entry, gathered).await?;
-            }
+        if self.check_status(contexts, credential, options, gathered).await? {
             checks.push("status");
         }
         Ok(checks)
+    }
+
+    /// Whether there was a status to look at; if so, it does not speak against the credential.
+    pub(super) async fn check_status(
+        &self,
+        contexts: &Contexts,
+        credential: &Value,
+        options: &VcOptions,
+        gathered: &mut Gathered,
+    ) -> Result<bool> {
+        if !options.status || credential.get("credentialStatus").is_none() {
+            return Ok(false);
+        }
+        for entry in StatusEntry::of_credential(credential)? {
+            self.status(contexts, credential, &entry, gathered).await?;
+        }
+        Ok(true)
     }
 
     async fn proofs(
@@ -212,16 +237,24 @@ impl App {
         let dids: BTreeSet<Did> =
             verification_methods(document)?.into_iter().map(|method| method.did().clone()).collect();
         for did in dids {
-            if !gathered.documents.contains_key(&did) {
-                gathered.count()?;
-                let document = self.dids.resolve(&did).await?;
-                gathered.documents.insert(did.clone(), document);
-            }
-            if let Some(document) = gathered.documents.get(&did) {
-                evidence.add(document);
-            }
+            evidence.add(self.document(&did, gathered).await?);
         }
         Ok(evidence)
+    }
+
+    /// The document of `did`, resolved once for one request.
+    pub(super) async fn document<'g>(
+        &self,
+        did: &Did,
+        gathered: &'g mut Gathered,
+    ) -> Result<&'g DidDocument> {
+        if !gathered.documents.contains_key(did) {
+            gathered.count()?;
+        }
+        match gathered.documents.entry(did.clone()) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(self.dids.resolve(did).await?)),
+        }
     }
 
     /// A list counts when its proof holds and the credential's own issuer made it.
@@ -259,7 +292,7 @@ impl App {
         data_model::check_time(credential, self.now(), self.skew())
     }
 
-    fn skew(&self) -> i64 {
+    pub(super) fn skew(&self) -> i64 {
         i64::from(self.policy.clock_skew)
     }
 
@@ -270,19 +303,6 @@ impl App {
         }
         Err(Error::untrusted("vc_unsecured", "a presentation or a credential in it has no proof"))
     }
-}
-
-/// Domain and challenge are the presentation's.
-fn options_within(options: &VcOptions) -> VcOptions {
-    VcOptions { domain: None, challenge: None, status: options.status }
-}
-
-fn refuse_enveloped(document: &Value) -> Result<()> {
-    if data_model::is_enveloped(document) {
-        let detail = "enveloped credentials and presentations are not verified at this address";
-        return Err(Error::unsupported("vc_enveloped", detail));
-    }
-    Ok(())
 }
 
 fn issuer(credential: &Value) -> Option<&str> {

@@ -3,12 +3,17 @@
 use carekey_core::Clock;
 use carekey_core::did::{self, DidUrl};
 use carekey_core::format::data_integrity::{Contexts, Cryptosuite, ProofOptions, ProofPurpose, add_proof};
+use carekey_core::format::sd_jwt_vc::issue::DisclosureFrame;
+use carekey_core::format::vc_jose::envelope::Enveloped;
+use carekey_core::format::vc_jose::issue::{self, IssueInput};
+use carekey_core::format::vc_jose::{Content, EnvelopeType, Mechanism};
 use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
+use carekey_core::random::SystemRandom;
 use carekey_core::status::bitstring_status_list::{
     Bitstring, ListCredentialInput, MIN_ENTRIES, StatusEntry, StatusPurpose, StatusSize, list_credential,
 };
 use carekey_verifier::config::IssuerBinding;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::portal::{Reply, Verifier};
 
@@ -165,7 +170,7 @@ async fn credentials() {
         (issuer.sign(old, |_| ()), "credential_expired"),
         (issuer.sign(status.clone(), |_| ()), "bitstring_entry"),
         (web, "did_method"),
-        (enveloped, "vc_enveloped"),
+        (enveloped, "base64url"),
     ] {
         let reply = verify(credential, Value::Null).await;
         println!("{}", reply.text);
@@ -244,6 +249,89 @@ async fn presentations() {
     }
     let reply = verify(&lenient, &inner, "example.org", "c-1").await.json();
     assert_eq!(reply["credentialResults"][0]["secured"], json!(false));
+}
+
+#[tokio::test]
+async fn envelopes() {
+    let verifier = verifier().await;
+    let (issuer, holder) = (Party::new(), Party::new());
+    let post = async |kind: &str, value: &Value, options: Value| {
+        let body = json!({format!("verifiable{kind}"): value, "options": options});
+        verifier.post(&format!("/{}s/verify", kind.to_lowercase()), &body).await
+    };
+    let object = |value: Value| value.as_object().unwrap().clone();
+    let credential = object(issuer.plain());
+    let (kid, holder_kid) = (issuer.method.to_string(), holder.method.to_string());
+    fn input<'a>(document: &'a Map<String, Value>, key_id: Option<&'a str>) -> IssueInput<'a> {
+        IssueInput { document, key_id, claims: Map::new() }
+    }
+    let secured = input(&credential, Some(&kid));
+    let kind = |content, mechanism| EnvelopeType { content, mechanism };
+    let jwt = issue::jwt(Content::Credential, &secured, &issuer.key).unwrap();
+    let jwt = Enveloped::text(kind(Content::Credential, Mechanism::Jwt), &jwt).unwrap().to_value();
+    let frame = DisclosureFrame::new();
+    let sd_jwt = issue::sd_jwt(Content::Credential, &secured, &frame, &issuer.key, &SystemRandom).unwrap();
+    let sd_jwt = Enveloped::text(kind(Content::Credential, Mechanism::SdJwt), &sd_jwt).unwrap().to_value();
+    let cose = issue::cose(Content::Credential, &secured, &issuer.key).unwrap();
+    let cose = Enveloped::cose(Content::Credential, cose).to_value();
+    for envelope in [&jwt, &sd_jwt, &cose] {
+        let reply = post("Credential", envelope, Value::Null).await;
+        assert_eq!((reply.status, &reply.json()["verified"]), (200, &json!(true)), "{}", reply.text);
+        let mut flipped = envelope.clone();
+        let url = flipped["id"].as_str().unwrap().trim_end_matches('~').to_owned();
+        let (head, last) = url.split_at(url.len() - 9);
+        let swapped = if last.starts_with('A') { "B" } else { "A" };
+        flipped["id"] = json!(format!("{head}{swapped}{}", &last[1..]));
+        assert_eq!(post("Credential", &flipped, Value::Null).await.status, 400);
+        let mut other = envelope.clone();
+        other["type"] = json!("VerifiableCredential");
+        assert_eq!(post("Credential", &other, Value::Null).await.status, 400);
+        let mut other = envelope.clone();
+        other["@context"] = json!([]);
+        assert_refused(&post("Credential", &other, Value::Null).await, "vc_context");
+    }
+    // Whose key it is: by its name, or the only one of the issuer; never somebody else's.
+    let by = |key_id: Option<&str>, document: &Map<String, Value>| {
+        let jwt = issue::jwt(Content::Credential, &input(document, key_id), &issuer.key).unwrap();
+        Enveloped::text(kind(Content::Credential, Mechanism::Jwt), &jwt).unwrap().to_value()
+    };
+    assert_eq!(post("Credential", &by(None, &credential), Value::Null).await.status, 200);
+    let fragment = format!("#{}", kid.split_once('#').unwrap().1);
+    assert_eq!(post("Credential", &by(Some(&fragment), &credential), Value::Null).await.status, 200);
+    let other = by(Some(&holder_kid), &credential);
+    assert_refused(&post("Credential", &other, Value::Null).await, "proof_controller");
+    let mut foreign = credential.clone();
+    foreign.insert("issuer".into(), json!("https://university.example"));
+    assert_refused(&post("Credential", &by(Some(&kid), &foreign), Value::Null).await, "proof_controller");
+    let mut old = credential.clone();
+    old.insert("validUntil".into(), json!("2001-01-01T00:00:00Z"));
+    assert_refused(&post("Credential", &by(Some(&kid), &old), Value::Null).await, "credential_expired");
+
+    // A presentation of all three, for one receiver.
+    let present = |credentials: Value, claims: Value| {
+        let document = object(json!({
+            "@context": ["https://www.w3.org/ns/credentials/v2"], "type": ["VerifiablePresentation"],
+            "holder": holder.did, "verifiableCredential": credentials,
+        }));
+        let input = IssueInput { document: &document, key_id: Some(&holder_kid), claims: object(claims) };
+        let jwt = issue::jwt(Content::Presentation, &input, &holder.key).unwrap();
+        Enveloped::text(kind(Content::Presentation, Mechanism::Jwt), &jwt).unwrap().to_value()
+    };
+    let to = json!({"aud": "example.org", "nonce": "c-1"});
+    let good = present(json!([jwt, sd_jwt, cose]), to.clone());
+    let options = json!({"domain": "example.org", "challenge": "c-1"});
+    let reply = post("Presentation", &good, options.clone()).await;
+    assert_eq!((reply.status, reply.json()["credentialResults"].as_array().unwrap().len()), (200, 3));
+    let wrong = json!({"domain": "example.com", "challenge": "c-1"});
+    assert_refused(&post("Presentation", &good, wrong).await, "proof_domain");
+    let wrong = json!({"domain": "example.org", "challenge": "c-2"});
+    assert_refused(&post("Presentation", &good, wrong).await, "proof_challenge");
+    let one_bad = present(json!([jwt, other]), to);
+    assert_refused(&post("Presentation", &one_bad, options.clone()).await, "proof_controller");
+    // Enveloped credentials also stand in a presentation with a proof.
+    let mixed = holder.presentation(json!([jwt, issuer.credential()]));
+    let reply = post("Presentation", &mixed, options).await;
+    assert_eq!((reply.status, reply.json()["credentialResults"].as_array().unwrap().len()), (200, 2));
 }
 
 #[tokio::test]

@@ -134,6 +134,13 @@ impl<'c> Processor<'c> {
                     let scoped = self.contexts.get(url).ok_or_else(unknown_context)?;
                     self.apply_nested(&result, scoped, Kind::Document, nesting + 1)?
                 }
+                // A whole context document in place of its context, as other processors take it too.
+                Value::Object(members) if members.len() == 1 && members.contains_key("@context") => {
+                    let inner = members.get("@context").unwrap_or(&Value::Null);
+                    // Whether a scoped context reaches nested nodes is decided below, once for all of it.
+                    let kind = if kind == Kind::Type { Kind::Document } else { kind };
+                    self.process(&result, inner, kind, bundled, nesting + 1)?
+                }
                 Value::Object(members) => self.define(&result, members, kind, bundled)?,
                 _ => return Err(context_error("a context is neither URL, object nor null")),
             };

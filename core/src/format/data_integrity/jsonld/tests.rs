@@ -186,6 +186,22 @@ fn what_contexts_can_say() {
 }
 
 #[test]
+fn a_context_document_stands_for_its_context() {
+    let plain = with(json!({"p": "ex:q"}), json!({"p": "x"}));
+    let wrapped = with(json!({"@context": {"p": "ex:q"}}), json!({"p": "x"}));
+    assert_eq!(short(&plain), short(&wrapped));
+    let list = with(json!({"@context": [{"p": "ex:no"}, {"p": "ex:q"}]}), json!({"p": "x"}));
+    assert_eq!(short(&plain), short(&list));
+    // With anything beside it, it is the redefinition of a keyword.
+    let beside = with(json!({"@context": {"p": "ex:q"}, "r": "ex:r"}), json!({"p": "x"}));
+    assert_eq!(code(&beside), "jsonld_context");
+    let deep = (0..8).fold(json!({"p": "ex:q"}), |inner, _| json!({"@context": inner}));
+    assert_eq!(code(&with(deep, json!({"p": "x"}))), "jsonld_context");
+    let urls = json!({"@context": ["https://www.w3.org/ns/credentials/v2", {"@context": {"id": "ex:x"}}], "id": "urn:a"});
+    assert_eq!(code(&urls), "jsonld_protected");
+}
+
+#[test]
 fn bundled_contexts() {
     let expected = |id: &str| {
         format!(
