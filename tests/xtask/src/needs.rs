@@ -41,6 +41,19 @@ pub fn node() -> Result<PathBuf, String> {
     }
 }
 
+/// Python 3 with the module venv.
+///
+/// # Errors
+/// What to install.
+pub fn python() -> Result<PathBuf, String> {
+    let python = program(&["python3"], "python3")?;
+    // Debian has the part of venv that installs pip in a package of its own.
+    if output(&python.display().to_string(), &["-c", "import ensurepip, venv"]).is_none() {
+        install("python3-venv");
+    }
+    Ok(python)
+}
+
 /// A browser with the DevTools protocol: `CHROME`, else Chromium or Chrome on the `PATH`.
 ///
 /// # Errors

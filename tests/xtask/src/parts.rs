@@ -151,7 +151,43 @@ fn node_tests(folder: &str, environment: &[(&str, &Path)]) -> Result<Counts, Str
 }
 
 fn interop(_: &Options) -> Outcome {
-    outcome(carekey().and_then(|program| node_tests("interop", &[("CAREKEY", &program)])))
+    outcome(carekey().and_then(|program| {
+        Ok(node_tests("interop", &[("CAREKEY", &program)])?.plus(foreign_credentials()?))
+    }))
+}
+
+/// Credentials of ours with published libraries for Node and Python, and theirs with us.
+fn foreign_credentials() -> Result<Counts, String> {
+    let built = run(cargo(&["build", "--quiet", "--package", "carekey-tests", "--example", "securing"]), 30)?;
+    if built.failed > 0 {
+        return Err("the example securing does not build".to_owned());
+    }
+    let program = target_folder()?.join("debug").join("examples").join("securing");
+    let counts = node_tests("foreign", &[("SECURING", &program)])?;
+    let folder = root().join("tests").join("foreign");
+    let mut command = Command::new(python(&folder.join("requirements.txt"))?);
+    command.arg("credentials.py").current_dir(&folder).env("SECURING", &program);
+    Ok(counts.plus(run(command, 5)?))
+}
+
+/// The interpreter of a virtual environment that has these packages and no others.
+fn python(requirements: &Path) -> Result<PathBuf, String> {
+    let folder = target_folder()?.join("foreign-python");
+    let interpreter = folder.join("bin").join("python");
+    if !interpreter.exists() {
+        let mut create = Command::new(needs::python()?);
+        create.args(["-m", "venv", "--clear"]).arg(&folder);
+        if run(create, 5)?.failed > 0 {
+            return Err("python cannot make a virtual environment: install python3-venv".to_owned());
+        }
+    }
+    let mut install = Command::new(&interpreter);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+    install.arg(requirements);
+    match run(install, 10)?.failed {
+        0 => Ok(interpreter),
+        _ => Err(format!("pip install failed for {}", requirements.display())),
+    }
 }
 
 fn browser(_: &Options) -> Outcome {
