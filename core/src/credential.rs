@@ -2,5 +2,8 @@
 
 pub mod claims;
 pub mod data_model;
+pub mod format;
 pub mod issuer_key;
 pub mod validity;
+
+pub use format::CredentialFormat;

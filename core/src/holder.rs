@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::UnixTime;
+use crate::credential::CredentialFormat;
 use crate::error::Result;
 use crate::key::PublicKey;
 
@@ -142,20 +143,20 @@ impl ClaimLabel {
 pub struct StoredCredential {
     /// The wallet's own identifier, random.
     pub id: String,
-    /// Credential format identifier: `dc+sd-jwt`.
-    pub format: String,
-    /// Compact serialisation as issued: issuer JWT and all disclosures, without a key-binding JWT.
+    /// Its format.
+    pub format: CredentialFormat,
+    /// The credential as issued: of SD-JWT VC the issuer's JWT and all disclosures, of `ldp_vc` the JSON text.
     pub credential: String,
-    /// Credential type.
+    /// Credential type: `vct`, or the expanded type of a W3C credential.
     pub vct: String,
     /// The issuer's name of the configuration it came from.
     pub configuration_id: String,
-    /// Alias of the holder key that `cnf` names.
+    /// Alias of the holder key that the credential is bound to.
     pub hk_alias: String,
     /// The WebAuthn credential bound into it, when the issuer did bind one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ak: Option<AuthenticatorKey>,
-    /// The `iss` of the credential.
+    /// Its issuer: `iss` or `issuer`.
     pub issuer: String,
     /// OpenID4VCI credential issuer identifier that it was collected from.
     pub credential_issuer: String,

@@ -1,7 +1,8 @@
 //! Named queries: what a portal usually asks for.
 
 use carekey_core::binding::claim::WEBAUTHN_BINDING;
-use carekey_core::protocol::openid4vp::dcql::{DcqlQuery, SD_JWT_VC_FORMAT};
+use carekey_core::credential::CredentialFormat;
+use carekey_core::protocol::openid4vp::dcql::DcqlQuery;
 use carekey_core::{Error, Result};
 use serde_json::{Value, json};
 
@@ -45,7 +46,7 @@ pub fn query(name: &str, types: &TypesConfig, step_up: bool) -> Result<DcqlQuery
     let claims: Vec<Value> = all.iter().map(|name| json!({ "id": name, "path": [name] })).collect();
     DcqlQuery::parse(&json!({ "credentials": [{
         "id": template.id,
-        "format": SD_JWT_VC_FORMAT,
+        "format": CredentialFormat::DcSdJwt,
         "meta": { "vct_values": vcts },
         "claims": claims,
         "claim_sets": [all, least],

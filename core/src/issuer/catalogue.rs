@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::Issuer;
 use crate::attestation::level::AssuranceLevel;
 use crate::binding::claim::{BIOMETRIC_BINDING_LEVEL, WEBAUTHN_BINDING};
+use crate::credential::CredentialFormat;
 use crate::credential::claims::{ClaimPath, PathElement};
 use crate::did::document::{DidDocument, VerificationMethod};
 use crate::did::{self, Did};
@@ -14,11 +15,11 @@ use crate::format::sd_jwt_vc::issue::{DisclosureFrame, IssuerKeyHeader};
 use crate::health::DatasetKind;
 use crate::jose::jwk::Jwk;
 use crate::key::SignatureAlgorithm;
+use crate::protocol::openid4vci::PRE_AUTHORIZED_CODE;
 use crate::protocol::openid4vci::metadata::{
     AuthorizationServerMetadata, ClaimDescription, ClaimDisplay, CredentialConfiguration,
     CredentialIssuerMetadata, CredentialMetadata, Display, IssuerDisplay, WebauthnBindingSupport, issuer_url,
 };
-use crate::protocol::openid4vci::{DC_SD_JWT, PRE_AUTHORIZED_CODE};
 
 /// Algorithms of key proofs.
 pub(super) const PROOF_ALGORITHMS: [SignatureAlgorithm; 1] = [SignatureAlgorithm::Es256];
@@ -94,7 +95,7 @@ impl Issuer {
         let algorithms: Vec<_> = PROOF_ALGORITHMS.iter().map(|alg| alg.as_str()).collect();
         proof_types.insert("jwt".into(), json!({"proof_signing_alg_values_supported": algorithms}));
         CredentialConfiguration {
-            format: DC_SD_JWT.into(),
+            format: CredentialFormat::DcSdJwt.as_str().into(),
             scope: Some(kind.as_str().into()),
             vct: Some(self.settings.vct(kind)),
             credential_signing_alg_values_supported: vec![

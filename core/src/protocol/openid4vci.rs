@@ -15,9 +15,6 @@ pub mod token;
 /// Grant type of the pre-authorized code flow (OpenID4VCI 1.0 section 4.1.1).
 pub const PRE_AUTHORIZED_CODE: &str = "urn:ietf:params:oauth:grant-type:pre-authorized_code";
 
-/// Credential format identifier of SD-JWT VC (OpenID4VCI 1.0 appendix A.3).
-pub const DC_SD_JWT: &str = "dc+sd-jwt";
-
 /// Text as `error_description` may carry it: RFC 6749 section 5.2 allows `%x20-21 / %x23-5B / %x5D-7E` only.
 pub fn ascii_description(text: &str) -> String {
     text.chars()

@@ -11,6 +11,7 @@ use crate::binding::report::Report;
 use crate::binding::verify::{
     StepUpExpectation, StepUpInput, StepUpPolicy, WEBAUTHN_ASSERTION, verify_step_up,
 };
+use crate::credential::CredentialFormat;
 use crate::error::{Error, Result};
 use crate::format::sd_jwt_vc::key_binding::KeyBindingCheck;
 use crate::format::sd_jwt_vc::verify::{Timing, UnverifiedSdJwtVc, VerifiedPresentation as BoundCredential};
@@ -199,7 +200,7 @@ impl Judge<'_> {
             || Error::malformed("presentation_not_asked", "the response answers a query that was not asked");
         let query = request.query.credential(&query_id).ok_or_else(missing)?;
 
-        let right_type = match query.accepts_type(credential.vct()) {
+        let right_type = match query.accepts(CredentialFormat::DcSdJwt, &[credential.vct()]) {
             true => Ok(()),
             false => {
                 Err(Error::refused("credential_type", "the credential is of another type than was asked for"))

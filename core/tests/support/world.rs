@@ -220,7 +220,7 @@ impl World {
         };
         StoredCredential {
             id: format!("{}-{}", wanted.vct.rsplit('/').next().unwrap(), holder.alias),
-            format: "dc+sd-jwt".into(),
+            format: carekey_core::credential::CredentialFormat::DcSdJwt,
             credential: issue(input, &self.issuer, &SystemRandom).unwrap(),
             vct: wanted.vct.into(),
             configuration_id: "patient_identity".into(),

@@ -9,6 +9,7 @@ use url::Url;
 use super::prepare::{PreparedItem, give_up};
 use super::verify::{Expected, Received, verify};
 use super::{IssuanceContext, PreparedIssuance, exchange};
+use crate::credential::CredentialFormat;
 use crate::error::{Error, Result};
 use crate::holder::http::HttpRequest;
 use crate::holder::{AuthenticatorKey, SignItem, StoredCredential};
@@ -16,7 +17,6 @@ use crate::jose::jwk::Jwk;
 use crate::jose::jws;
 use crate::key::SignatureAlgorithm;
 use crate::limits::Limits;
-use crate::protocol::openid4vci::DC_SD_JWT;
 use crate::protocol::openid4vci::credential::{CredentialRequest, CredentialResponse};
 use crate::protocol::openid4vci::key_proof::{self, KeyProofInput};
 use crate::protocol::openid4vci::notification::{NotificationEvent, NotificationRequest};
@@ -252,7 +252,7 @@ fn stored(
 ) -> StoredCredential {
     StoredCredential {
         id: context.random.token(16),
-        format: DC_SD_JWT.into(),
+        format: CredentialFormat::DcSdJwt,
         credential: compact.to_owned(),
         vct: item.offered.vct.clone(),
         configuration_id: item.offered.configuration_id.clone(),

@@ -6,15 +6,16 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{IssuanceContext, exchange};
+use crate::credential::CredentialFormat;
 use crate::error::{Error, Result};
 use crate::holder::{ClaimLabel, CredentialDisplay};
 use crate::limits::Limits;
+use crate::protocol::openid4vci::PRE_AUTHORIZED_CODE;
 use crate::protocol::openid4vci::metadata::{
     self, AUTHORIZATION_SERVER, AuthorizationServerMetadata, CREDENTIAL_ISSUER, CredentialConfiguration,
     CredentialIssuerMetadata, CredentialMetadata,
 };
 use crate::protocol::openid4vci::offer::{CredentialOffer, OfferLink, PreAuthorizedCodeGrant, TxCode};
-use crate::protocol::openid4vci::{DC_SD_JWT, PRE_AUTHORIZED_CODE};
 
 /// What an offer contains, for a person to look at, and what the next phase needs. It holds the one-time code: keep it
 /// where credentials are kept. `Debug` shows the issuer only.
@@ -181,7 +182,9 @@ fn offered(
 fn holdable(configuration: &CredentialConfiguration) -> Option<String> {
     let algorithms = configuration.jwt_proof_algorithms().ok()??;
     let vct = configuration.vct.clone()?;
-    (configuration.format == DC_SD_JWT && algorithms.iter().any(|name| name == "ES256")).then_some(vct)
+    (configuration.format == CredentialFormat::DcSdJwt.as_str()
+        && algorithms.iter().any(|name| name == "ES256"))
+    .then_some(vct)
 }
 
 fn display(id: &str, metadata: Option<&CredentialMetadata>, locale: &str) -> CredentialDisplay {

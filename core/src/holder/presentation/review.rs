@@ -8,12 +8,13 @@ use serde_json::Value;
 use super::{PresentationContext, answer, read};
 use crate::binding::claim::{BIOMETRIC_BINDING_LEVEL, WEBAUTHN_BINDING};
 use crate::binding::transaction::{StepUpRequest, visible};
+use crate::credential::CredentialFormat;
 use crate::credential::claims::ClaimPath;
 use crate::error::{Error, Result};
 use crate::holder::{CredentialDisplay, HttpRequest, StoredCredential};
 use crate::limits::Limits;
 use crate::protocol::openid4vp::client_id::ClientId;
-use crate::protocol::openid4vp::dcql::{ClaimsQuery, CredentialQuery, SD_JWT_VC_FORMAT};
+use crate::protocol::openid4vp::dcql::{ClaimsQuery, CredentialQuery};
 use crate::protocol::openid4vp::link::{RequestLink, RequestUriMethod};
 use crate::protocol::openid4vp::request::{AuthorizationRequest, REQUEST_OBJECT_TYP, ResponseMode};
 use crate::protocol::openid4vp::response::WalletError;
@@ -183,7 +184,11 @@ fn summary(
         let detail = "this wallet cannot evaluate trusted_authorities";
         return Err(Error::unsupported("dcql_trusted_authorities", detail));
     }
-    if query.credentials().iter().all(|credential| credential.format() != SD_JWT_VC_FORMAT) {
+    if query
+        .credentials()
+        .iter()
+        .all(|credential| credential.credential_format() != Some(CredentialFormat::DcSdJwt))
+    {
         return Err(Error::unsupported(
             "dcql_format",
             "none of the credential formats is known to this wallet",
@@ -224,7 +229,7 @@ fn summary(
 /// Whether `vp_formats_supported` (appendix B.3.4), where it says something, allows SD-JWT VC with an ES256 proof.
 fn takes_our_algorithms(formats: &Value) -> bool {
     let Some(formats) = formats.as_object() else { return true };
-    let Some(sd_jwt_vc) = formats.get(SD_JWT_VC_FORMAT) else { return false };
+    let Some(sd_jwt_vc) = formats.get(CredentialFormat::DcSdJwt.as_str()) else { return false };
     match sd_jwt_vc.get("kb-jwt_alg_values").and_then(Value::as_array) {
         None => true,
         Some(names) => names.iter().any(|name| name == "ES256"),
@@ -245,7 +250,7 @@ fn query_review(
     let needs_key = step_up.as_ref().is_some_and(|step_up| step_up.credential_ids == [query.id()]);
     let fitting = credentials
         .iter()
-        .filter(|credential| query.accepts_type(&credential.vct) && (!needs_key || credential.ak.is_some()));
+        .filter(|one| query.accepts(one.format, &[&one.vct]) && (!needs_key || one.ak.is_some()));
     QueryReview {
         id: query.id().to_owned(),
         required,

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::credential::format;
 use crate::encoding::json as strict;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -208,7 +209,7 @@ fn parse_proofs(proofs: Option<Value>) -> Result<Vec<String>> {
 /// A credential response with credentials in it. `Debug` shows the count only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CredentialResponse {
-    /// The credentials, in the order of the proofs.
+    /// The credentials as text (an object as its JSON), in the order of the proofs.
     pub credentials: Vec<String>,
     /// For the notification endpoint.
     pub notification_id: Option<String>,
@@ -223,11 +224,11 @@ impl fmt::Debug for CredentialResponse {
 }
 
 impl CredentialResponse {
-    /// Parses a response of format `dc+sd-jwt`: credentials are strings.
+    /// Parses a response with credentials of any format that is carried: strings and objects.
     ///
     /// # Errors
     /// JSON and size: the codes of [`strict::parse`]. `credential_deferred`: a transaction id instead of credentials.
-    /// `credential_response`: no credential, or one that is no string.
+    /// `credential_response`: no credential, or one that is neither string nor object.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self> {
         let value = strict::parse(bytes, limits)?;
         if value.get("transaction_id").is_some() {
@@ -245,7 +246,7 @@ impl CredentialResponse {
             .ok_or_else(bad)?;
         let credentials = all
             .iter()
-            .map(|one| one.get("credential").and_then(Value::as_str).map(str::to_owned).ok_or_else(bad))
+            .map(|one| one.get("credential").and_then(format::from_message).ok_or_else(bad))
             .collect::<Result<Vec<_>>>()?;
         let notification_id = value.get("notification_id").and_then(Value::as_str).map(str::to_owned);
         Ok(Self { credentials, notification_id })
@@ -254,7 +255,8 @@ impl CredentialResponse {
     /// The response body.
     pub fn to_value(&self) -> Value {
         let mut body = Map::new();
-        let all = self.credentials.iter().map(|credential| json!({"credential": credential})).collect();
+        let one = |credential: &String| json!({"credential": format::to_message(credential)});
+        let all = self.credentials.iter().map(one).collect();
         body.insert("credentials".into(), Value::Array(all));
         if let Some(id) = &self.notification_id {
             body.insert("notification_id".into(), Value::String(id.clone()));
@@ -279,8 +281,10 @@ mod tests {
             webauthn_registrations: vec![json!({"id": "x"})],
         };
         assert_eq!(parse(&request.to_value().to_string()).unwrap(), request);
-        let response =
-            CredentialResponse { credentials: vec!["x".into()], notification_id: Some("n".into()) };
+        let response = CredentialResponse {
+            credentials: vec!["x".into(), r#"{"type":"VerifiableCredential"}"#.into()],
+            notification_id: Some("n".into()),
+        };
         let bytes = response.to_value().to_string();
         assert_eq!(CredentialResponse::parse(bytes.as_bytes(), &Limits::DEFAULT).unwrap(), response);
         assert!(!format!("{request:?}{response:?}").contains("a.b.c"));
@@ -334,7 +338,7 @@ mod tests {
         for (text, code) in [
             (r#"{"transaction_id":"x","interval":5}"#, "credential_deferred"),
             (r#"{"credentials":[]}"#, "credential_response"),
-            (r#"{"credentials":[{"credential":{}}]}"#, "credential_response"),
+            (r#"{"credentials":[{"credential":[]}]}"#, "credential_response"),
             ("{}", "credential_response"),
         ] {
             assert_eq!(

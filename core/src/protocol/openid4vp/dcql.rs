@@ -11,7 +11,7 @@ mod member;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-pub use credential_query::{ClaimsQuery, CredentialQuery, SD_JWT_VC_FORMAT};
+pub use credential_query::{ClaimsQuery, CredentialQuery};
 pub use credential_set::CredentialSetQuery;
 
 use crate::error::{Error, Result};

@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::client_id::{ClientId, ClientIdPrefix};
-use super::dcql::{DcqlQuery, SD_JWT_VC_FORMAT};
+use super::dcql::DcqlQuery;
 use super::link::web_url;
 use crate::clock::UnixTime;
+use crate::credential::CredentialFormat;
 use crate::error::{Error, Result};
 use crate::jose::jwe::ContentEncryption;
 use crate::jose::jwk::Jwk;
@@ -98,8 +99,7 @@ impl Default for ClientMetadata {
     /// No encryption; SD-JWT VC with the algorithms of this build.
     fn default() -> Self {
         let algorithms = ["ES256", "ES384", "EdDSA"];
-        let formats =
-            json!({ SD_JWT_VC_FORMAT: { "sd-jwt_alg_values": algorithms, "kb-jwt_alg_values": algorithms } });
+        let formats = json!({ CredentialFormat::DcSdJwt.as_str(): { "sd-jwt_alg_values": algorithms, "kb-jwt_alg_values": algorithms } });
         Self { encryption_key: None, content_encryptions: Vec::new(), vp_formats_supported: formats }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::credential::format;
 use crate::encoding::json;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -78,7 +79,7 @@ pub enum FormResponse {
 pub enum UnverifiedResponse {
     /// Presentations.
     VpToken {
-        /// Credential query id to presentations, each a string; never empty.
+        /// Credential query id to presentations, each as text (an object as its JSON); never empty.
         vp_token: BTreeMap<String, Vec<String>>,
         /// `state`
         state: Option<String>,
@@ -186,7 +187,9 @@ impl fmt::Debug for UnverifiedResponse {
 
 /// The parameters of a successful response, for the JWE payload or (serialised) for the form.
 pub fn vp_token_value(presentations: &BTreeMap<String, Vec<String>>) -> Value {
-    let list = |(id, list): (&String, &Vec<String>)| (id.clone(), Value::from(list.clone()));
+    let list = |(id, list): (&String, &Vec<String>)| {
+        (id.clone(), list.iter().map(|text| format::to_message(text)).collect())
+    };
     Value::Object(presentations.iter().map(list).collect::<Map<_, _>>())
 }
 
@@ -202,11 +205,11 @@ fn vp_token(token: Value) -> Result<BTreeMap<String, Vec<String>>> {
         if list.is_empty() || count > MAX_PRESENTATIONS {
             return Err(malformed("`vp_token` has an empty member or too many presentations"));
         }
-        let one = |value| match value {
-            Value::String(text) => Ok(text),
-            _ => Err(malformed("a presentation is not a string")),
+        let one = |value: &Value| {
+            format::from_message(value)
+                .ok_or_else(|| malformed("a presentation is neither a string nor an object"))
         };
-        presentations.insert(id, list.into_iter().map(one).collect::<Result<_>>()?);
+        presentations.insert(id, list.iter().map(one).collect::<Result<_>>()?);
     }
     match presentations.is_empty() {
         true => Err(malformed("`vp_token` is empty")),
@@ -252,6 +255,16 @@ mod tests {
         assert!(matches!(response, UnverifiedResponse::VpToken { state: None, .. }));
         assert!(!format!("{response:?}").contains("eyJ"));
         assert_eq!(WalletError::parse("something_new"), WalletError::Other);
+        // A presentation of ldp_vc is an object (appendix B.1.3.2).
+        let token = r#"{"w3c":[{"type":"VerifiablePresentation"}],"sd_jwt":["eyJ~"]}"#;
+        let FormResponse::Plain(UnverifiedResponse::VpToken { vp_token, .. }) =
+            form(&[("vp_token", token)]).unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(vp_token["w3c"], [r#"{"type":"VerifiablePresentation"}"#]);
+        let again: Value = serde_json::from_str(token).unwrap();
+        assert_eq!(vp_token_value(&vp_token), again);
     }
 
     #[test]
@@ -268,7 +281,7 @@ mod tests {
             (&[("vp_token", "")], "json_syntax"),
             (&[("vp_token", r#"{"a":"x"}"#)], "response_form"),
             (&[("vp_token", r#"{"a":[]}"#)], "response_form"),
-            (&[("vp_token", r#"{"a":[{}]}"#)], "response_form"),
+            (&[("vp_token", r#"{"a":[1]}"#)], "response_form"),
             (&[("vp_token", r#"{"a":["x"],"a":["y"]}"#)], "json_duplicate_member"),
             (&[("vp_token", many.as_str())], "response_form"),
             (&[("vp_token", deep.as_str())], "json_too_deep"),

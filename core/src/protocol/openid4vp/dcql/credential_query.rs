@@ -3,11 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{MAX_ENTRIES, member};
+use crate::credential::CredentialFormat;
 use crate::credential::claims::ClaimPath;
 use crate::error::{Error, Result};
-
-/// The credential format identifier of IETF SD-JWT VC (appendix B.3).
-pub const SD_JWT_VC_FORMAT: &str = "dc+sd-jwt";
 
 /// A request for one credential.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +13,7 @@ pub struct CredentialQuery {
     id: String,
     format: String,
     multiple: bool,
-    vct_values: Vec<String>,
+    types: Vec<Vec<String>>,
     meta: Value,
     trusted_authorities: Option<Value>,
     holder_binding: bool,
@@ -37,9 +35,11 @@ impl CredentialQuery {
         let required = |name: &'static str| query.get(name).ok_or_else(|| member::missing(name));
         let format = member::text(required("format")?, "format")?;
         let meta = required("meta")?;
-        let vct_values = match format.as_str() {
-            SD_JWT_VC_FORMAT => Self::vct_values_of(member::object(meta, "meta")?)?,
-            _ => member::object(meta, "meta").map(|_| Vec::new())?,
+        let members = member::object(meta, "meta")?;
+        let types = match CredentialFormat::parse(&format) {
+            Ok(CredentialFormat::DcSdJwt) => vct_values(members)?,
+            Ok(CredentialFormat::LdpVc | CredentialFormat::JwtVcJson) => type_values(members)?,
+            Err(_) => Vec::new(),
         };
         let claims = match member::list(query, "claims", MAX_ENTRIES)? {
             None => Vec::new(),
@@ -50,7 +50,7 @@ impl CredentialQuery {
             id: member::identifier(required("id")?, "id")?,
             format,
             multiple: member::boolean(query, "multiple", false)?,
-            vct_values,
+            types,
             meta: meta.clone(),
             trusted_authorities: trusted_authorities.map(|list| Value::from(list.to_vec())),
             holder_binding: member::boolean(query, "require_cryptographic_holder_binding", true)?,
@@ -59,14 +59,6 @@ impl CredentialQuery {
         };
         query.check_claim_sets()?;
         Ok(query)
-    }
-
-    fn vct_values_of(meta: &Map<String, Value>) -> Result<Vec<String>> {
-        member::list(meta, "vct_values", MAX_ENTRIES)?
-            .ok_or_else(|| member::missing("meta.vct_values"))?
-            .iter()
-            .map(|vct| member::text(vct, "meta.vct_values"))
-            .collect()
     }
 
     fn check_claim_sets(&self) -> Result<()> {
@@ -110,10 +102,10 @@ impl CredentialQuery {
     }
 
     pub(super) fn check_supported(&self) -> Result<()> {
-        if self.format != SD_JWT_VC_FORMAT {
+        if self.credential_format() != Some(CredentialFormat::DcSdJwt) {
             return Err(Error::unsupported(
                 "dcql_format",
-                format!("credential query `{}`: the only format is {SD_JWT_VC_FORMAT}", self.id),
+                format!("credential query `{}`: the only format is dc+sd-jwt", self.id),
             ));
         }
         if self.trusted_authorities.is_some() {
@@ -151,9 +143,15 @@ impl CredentialQuery {
         self.multiple
     }
 
-    /// The accepted types (`dc+sd-jwt`; empty for other formats).
-    pub fn vct_values(&self) -> &[String] {
-        &self.vct_values
+    /// The format, if it is one that is carried.
+    pub fn credential_format(&self) -> Option<CredentialFormat> {
+        CredentialFormat::parse(&self.format).ok()
+    }
+
+    /// The accepted types, each a set that the credential must have all of: `vct_values` (sets of one) or the expanded
+    /// types of `type_values` (appendix B.1.1). Empty for formats that are not carried.
+    pub fn accepted_types(&self) -> &[Vec<String>] {
+        &self.types
     }
 
     /// Whether a proof of holder binding is demanded (the default).
@@ -171,9 +169,11 @@ impl CredentialQuery {
         &self.claims
     }
 
-    /// Whether a credential of that format and type can answer at all.
-    pub fn accepts_type(&self, vct: &str) -> bool {
-        self.format == SD_JWT_VC_FORMAT && self.vct_values.iter().any(|accepted| accepted == vct)
+    /// Whether a credential of that format and of these types (`vct`, or the expanded types of a W3C credential) can
+    /// answer at all.
+    pub fn accepts<S: AsRef<str>>(&self, format: CredentialFormat, types: &[S]) -> bool {
+        let has = |wanted: &String| types.iter().any(|own| own.as_ref() == wanted);
+        self.credential_format() == Some(format) && self.types.iter().any(|set| set.iter().all(has))
     }
 
     /// The combinations of claims that satisfy the query, the verifier's favourite first.
@@ -216,6 +216,24 @@ impl CredentialQuery {
     pub fn is_mandatory(&self, claim: &ClaimsQuery) -> bool {
         self.alternatives().iter().all(|alternative| alternative.contains(&claim))
     }
+}
+
+/// `meta.vct_values` of SD-JWT VC (appendix B.3.5).
+fn vct_values(meta: &Map<String, Value>) -> Result<Vec<Vec<String>>> {
+    member::list(meta, "vct_values", MAX_ENTRIES)?
+        .ok_or_else(|| member::missing("meta.vct_values"))?
+        .iter()
+        .map(|vct| Ok(vec![member::text(vct, "meta.vct_values")?]))
+        .collect()
+}
+
+/// `meta.type_values` of W3C credentials (appendix B.1.1).
+fn type_values(meta: &Map<String, Value>) -> Result<Vec<Vec<String>>> {
+    const NAME: &str = "meta.type_values";
+    let one =
+        |set| member::elements(set, NAME, MAX_ENTRIES)?.iter().map(|text| member::text(text, NAME)).collect();
+    let sets = member::list(meta, "type_values", MAX_ENTRIES)?.ok_or_else(|| member::missing(NAME))?;
+    sets.iter().map(one).collect()
 }
 
 impl ClaimsQuery {

@@ -3,6 +3,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::credential::CredentialFormat;
 
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors/openid4vp/1.0/examples");
 
@@ -49,7 +50,10 @@ fn specification_examples() {
         let value: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         let query = DcqlQuery::parse(&value).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert_eq!(query.to_value(), value, "{}", path.display());
-        let foreign = query.credentials().iter().any(|credential| credential.format() != SD_JWT_VC_FORMAT);
+        let foreign = query
+            .credentials()
+            .iter()
+            .any(|credential| credential.credential_format() != Some(CredentialFormat::DcSdJwt));
         let refused = query.check_supported().err().map(|error| error.code());
         assert_eq!(refused, foreign.then_some("dcql_format"), "{}", path.display());
         count += 1;
@@ -141,6 +145,10 @@ fn malformed_queries() {
         one(json!({"meta": {"vct_values": []}})),
         one(json!({"meta": {"vct_values": [1]}})),
         one(json!({"meta": {"vct_values": [long]}})),
+        one(json!({"format": "ldp_vc"})),
+        one(json!({"format": "ldp_vc", "meta": {"type_values": []}})),
+        one(json!({"format": "jwt_vc_json", "meta": {"type_values": ["t"]}})),
+        one(json!({"format": "jwt_vc_json", "meta": {"type_values": [[]]}})),
         one(json!({"multiple": "yes"})),
         one(json!({"require_cryptographic_holder_binding": 0})),
         one(json!({"claims": []})),
@@ -168,6 +176,20 @@ fn malformed_queries() {
     }
     query(one(json!({"unknown": {"members": "are ignored"}, "claims": [{"path": ["a"], "new": 1}]})))
         .unwrap();
+}
+
+/// Appendix B.1.1: one of the sets, all of its types, in the format that was asked for.
+#[test]
+fn types_of_w3c_credentials() {
+    let Some(query) = example("request/dcql_ldp_vc.json") else { return };
+    let [credential] = query.credentials() else { panic!() };
+    let sets = credential.accepted_types();
+    for set in sets {
+        assert!(credential.accepts(CredentialFormat::LdpVc, set));
+        assert!(!credential.accepts(CredentialFormat::JwtVcJson, set));
+        assert!(!credential.accepts(CredentialFormat::LdpVc, &set[1..]));
+    }
+    assert!(!sets.is_empty());
 }
 
 #[test]
