@@ -55,6 +55,9 @@ pub(crate) struct DemoArguments {
     /// Where the demo keeps its records [default: the user's data folder].
     #[arg(long, value_name = "DIR", conflicts_with = "headless")]
     pub(crate) data: Option<PathBuf>,
+    /// For programs: take free ports, and print addresses, management tokens and trust anchors as one JSON line.
+    #[arg(long, conflicts_with = "headless")]
+    pub(crate) json: bool,
 }
 
 #[cfg(test)]

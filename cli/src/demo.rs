@@ -12,6 +12,7 @@ use carekey_service::serve;
 use crate::args::DemoArguments;
 use crate::servers::Failure;
 use folder::Folder;
+use ports::Choice;
 use running::Running;
 
 /// Runs the demo until Ctrl-C, or walks the journey without a browser.
@@ -22,14 +23,22 @@ pub(crate) async fn run(arguments: DemoArguments) -> Result<(), Failure> {
         return headless::run().await;
     }
     let folder = Folder::open(arguments.data).map_err(Failure::new)?;
-    let choice = ports::choose(folder.path()).map_err(Failure::new)?;
+    let choice =
+        if arguments.json { Choice::FREE } else { ports::choose(folder.path()).map_err(Failure::new)? };
     // the signal must be caught from the start: a Ctrl-C while starting is a Ctrl-C too
     let stop = serve::signal();
     let mut running = Running::start(folder.path(), choice.ports).await?;
-    welcome(&running, &folder, choice.left.is_some());
+    if arguments.json {
+        println!("{}", running.description());
+    } else {
+        welcome(&running, &folder, choice.left.is_some());
+    }
     tokio::select! {
         () = stop => {}
         failure = running.ended() => return Err(failure),
+    }
+    if arguments.json {
+        return running.stop().await;
     }
     println!("\nStopping …");
     running.stop().await?;

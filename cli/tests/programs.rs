@@ -85,6 +85,25 @@ async fn the_demo_starts_stops_and_keeps_its_ports() {
     assert_eq!(again.interrupt().0, Some(0));
 }
 
+#[tokio::test]
+async fn the_demo_tells_programs_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = Program::start(&["demo", "--json", "--data", folder.path().to_str().unwrap()]);
+    let told: serde_json::Value = serde_json::from_str(&demo.until("\n")).unwrap();
+    assert_eq!(told["app"]["client_id"], "carekey-demo-app");
+    for (base, token, path) in
+        [("hospital", "hospital_token", "api/credentials"), ("portal", "portal_token", "api/requests/none")]
+    {
+        let url = format!("{}{path}", told[base].as_str().unwrap());
+        let bare = client().get(&url).send().await.unwrap();
+        assert_eq!(bare.status(), 401, "{url}");
+        let known = client().get(&url).bearer_auth(told[token].as_str().unwrap()).send().await.unwrap();
+        assert_ne!(known.status(), 401, "{url}");
+        assert!(told[format!("{base}_anchor")].as_str().unwrap().len() > 100);
+    }
+    assert_eq!(demo.interrupt(), (Some(0), String::new()));
+}
+
 async fn server_answers(kind: &str, config: &str, sign_in: &str) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");

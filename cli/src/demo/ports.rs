@@ -32,6 +32,11 @@ pub(super) struct Choice {
     pub(super) left: Option<Ports>,
 }
 
+impl Choice {
+    /// Any ports, and none remembered.
+    pub(super) const FREE: Self = Self { ports: Ports { hospital: 0, wallet: 0, portal: 0 }, left: None };
+}
+
 /// Chooses free ports: the remembered ones, else the usual ones, else the next free ones; remembers a first choice.
 pub(super) fn choose(folder: &Path) -> io::Result<Choice> {
     let path = folder.join(FILE);

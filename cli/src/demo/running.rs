@@ -9,6 +9,7 @@ use axum::Router;
 use carekey_core::attestation::level::AssuranceLevel;
 use carekey_core::binding::claim::ClientKind;
 use carekey_core::clock::SystemClock;
+use carekey_core::encoding::base64url;
 use carekey_core::holder::HttpClient;
 use carekey_core::issuer::Wallet as KnownWallet;
 use carekey_core::random::SystemRandom;
@@ -18,6 +19,7 @@ use carekey_service::fetch::{FetchConfig, Fetcher};
 use carekey_service::health;
 use carekey_service::metrics::Metrics;
 use carekey_service::serve::{self, Bound, ServerConfig};
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use url::Url;
@@ -33,6 +35,12 @@ pub(super) const STATUS_SECONDS: u64 = 2;
 const HOSPITAL_NAME: &str = "Synthetic General Hospital";
 const PORTAL_NAME: &str = "Example patient portal";
 
+/// The app on a phone that the demo's hospital knows besides the wallet page: samples and tests of the wallet library.
+const APP_NAME: &str = "CareKey demo app";
+const APP_CLIENT_ID: &str = "carekey-demo-app";
+const APP_RP_ID: &str = "app.wallet.example";
+const APP_ORIGIN: &str = "https://app.wallet.example";
+
 /// The running demo.
 pub(super) struct Running {
     pub(super) hospital: Url,
@@ -45,6 +53,8 @@ pub(super) struct Running {
     pub(super) portal_link: Url,
     /// The wallet's process.
     pub(super) holder: Arc<Wallet>,
+    /// The trust anchors of hospital and portal, DER in base64url.
+    anchors: (String, String),
     stop: watch::Sender<bool>,
     servers: JoinSet<std::io::Result<()>>,
 }
@@ -124,6 +134,7 @@ impl Running {
             hospital,
             wallet,
             portal,
+            anchors: (encoded(desk.anchor()), encoded(gate.anchor())),
             holder: Arc::clone(&holder),
             stop,
             servers: JoinSet::new(),
@@ -155,6 +166,17 @@ impl Running {
         };
         self.servers
             .spawn(async move { serve::run(bound, router, &server_config(0), &metrics, shutdown).await });
+    }
+
+    /// What a program needs to drive the demo with an app of its own.
+    pub(super) fn description(&self) -> Value {
+        json!({
+            "hospital": self.hospital, "hospital_token": self.hospital_token.expose(),
+            "hospital_anchor": self.anchors.0,
+            "portal": self.portal, "portal_token": self.portal_token.expose(), "portal_anchor": self.anchors.1,
+            "wallet": self.wallet,
+            "app": { "client_id": APP_CLIENT_ID, "rp_id": APP_RP_ID, "origin": APP_ORIGIN },
+        })
     }
 
     /// The origin of the wallet's page, as browsers write it.
@@ -201,6 +223,10 @@ fn demo_fetch() -> FetchConfig {
     FetchConfig { loopback: true, ..FetchConfig::default() }
 }
 
+fn encoded(der: Option<Vec<u8>>) -> String {
+    base64url::encode(&der.unwrap_or_default())
+}
+
 fn anchors(der: Option<Vec<u8>>) -> Result<Vec<TrustAnchor>, Failure> {
     der.map(|der| TrustAnchor::from_der(&der))
         .transpose()
@@ -221,6 +247,13 @@ async fn open_hospital(data: &Path, url: &Url, wallet: &Url) -> Result<Arc<carek
         origins: vec![wallet.origin().ascii_serialization()],
         client: ClientKind::Browser,
     }];
+    config.wallets.push(KnownWallet {
+        client_id: APP_CLIENT_ID.to_owned(),
+        name: APP_NAME.to_owned(),
+        rp_id: APP_RP_ID.to_owned(),
+        origins: vec![APP_ORIGIN.to_owned()],
+        client: ClientKind::App,
+    });
     config.required_levels = BTreeMap::from([
         ("patient_identity".to_owned(), AssuranceLevel::Uv),
         ("insurance_coverage".to_owned(), AssuranceLevel::Uv),
