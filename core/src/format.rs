@@ -3,3 +3,4 @@
 pub mod data_integrity;
 pub mod sd_jwt_vc;
 pub mod vc_jose;
+pub mod vc_jwt;

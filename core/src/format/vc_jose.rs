@@ -99,7 +99,7 @@ impl EnvelopeType {
 }
 
 /// [`Error::Unsupported`] `alg_unsupported` for RSA, which other parts of this crate verify, but not these.
-fn require_algorithm(algorithm: SignatureAlgorithm) -> Result<()> {
+pub(super) fn require_algorithm(algorithm: SignatureAlgorithm) -> Result<()> {
     match algorithm {
         SignatureAlgorithm::Rs256 => {
             Err(Error::unsupported("alg_unsupported", "credentials are signed with ECDSA or Ed25519"))

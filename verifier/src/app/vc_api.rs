@@ -155,7 +155,7 @@ impl App {
         let credentials = presentation.get("verifiableCredential");
         let many = credentials.and_then(Value::as_array).map(Vec::as_slice);
         for credential in many.unwrap_or_else(|| credentials.map(std::slice::from_ref).unwrap_or_default()) {
-            let checks = if credential.get("proof").is_none() && !data_model::is_enveloped(credential) {
+            let checks = if credential.get("proof").is_none() && !is_enveloped(credential) {
                 self.unsecured()?;
                 self.check_time(credential)?;
                 vec!["data_model", "time"]
@@ -167,14 +167,14 @@ impl App {
         Ok((checks, results))
     }
 
-    async fn credential(
+    pub(super) async fn credential(
         &self,
         contexts: &Contexts,
         credential: &Value,
         options: &VcOptions,
         gathered: &mut Gathered,
     ) -> Result<Vec<&'static str>> {
-        if data_model::is_enveloped(credential) {
+        if is_enveloped(credential) {
             return self.enveloped_credential(contexts, credential, options, gathered).await;
         }
         data_model::check_credential(credential)?;
@@ -303,6 +303,12 @@ impl App {
         }
         Err(Error::untrusted("vc_unsecured", "a presentation or a credential in it has no proof"))
     }
+}
+
+/// In the object for it, or as a JWT that stands for itself (VCDM 1.1 section 6.3.1).
+fn is_enveloped(credential: &Value) -> bool {
+    let is_jwt = |text: &str| text.split('.').count() == 3;
+    data_model::is_enveloped(credential) || credential.as_str().is_some_and(is_jwt)
 }
 
 fn issuer(credential: &Value) -> Option<&str> {

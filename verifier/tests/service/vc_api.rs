@@ -7,6 +7,7 @@ use carekey_core::format::sd_jwt_vc::issue::DisclosureFrame;
 use carekey_core::format::vc_jose::envelope::Enveloped;
 use carekey_core::format::vc_jose::issue::{self, IssueInput};
 use carekey_core::format::vc_jose::{Content, EnvelopeType, Mechanism};
+use carekey_core::format::vc_jwt;
 use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
 use carekey_core::random::SystemRandom;
 use carekey_core::status::bitstring_status_list::{
@@ -332,6 +333,62 @@ async fn envelopes() {
     let mixed = holder.presentation(json!([jwt, issuer.credential()]));
     let reply = post("Presentation", &mixed, options).await;
     assert_eq!((reply.status, reply.json()["credentialResults"].as_array().unwrap().len()), (200, 2));
+}
+
+#[tokio::test]
+async fn jwts_of_vcdm_1() {
+    let verifier = verifier().await;
+    let (issuer, holder) = (Party::new(), Party::new());
+    let verify = async |value: Value, options: Value| {
+        let body = json!({"verifiablePresentation": value, "options": options});
+        verifier.post("/presentations/verify", &body).await
+    };
+    let object = |value: Value| value.as_object().unwrap().clone();
+    let sign = |content, document: Value, claims: Value, by: &Party| {
+        let kid = by.method.to_string();
+        vc_jwt::issue(content, &object(document), Some(&kid), object(claims), &by.key).unwrap()
+    };
+    let envelope = |name: &str, jwt: &str| {
+        json!({"@context": "https://www.w3.org/ns/credentials/v2", "type": format!("EnvelopedVerifiable{name}"),
+            "id": format!("data:application/jwt,{jwt}")})
+    };
+    let old = json!({
+        "@context": ["https://www.w3.org/2018/credentials/v1"], "type": ["VerifiableCredential"],
+        "issuer": issuer.did, "issuanceDate": "2020-01-01T00:00:00Z", "credentialSubject": {"id": "did:example:s"},
+    });
+    let first = sign(Content::Credential, old.clone(), json!({}), &issuer);
+    let forged = sign(Content::Credential, old, json!({}), &holder);
+    let second = sign(Content::Credential, issuer.plain(), json!({}), &issuer);
+    let presentation = |version: u8, credentials: Value, nonce: &str| {
+        let context = ["https://www.w3.org/2018/credentials/v1", "https://www.w3.org/ns/credentials/v2"];
+        let document = json!({
+            "@context": [context[usize::from(version - 1)]], "type": ["VerifiablePresentation"],
+            "holder": holder.did, "verifiableCredential": credentials,
+        });
+        let claims = json!({"aud": ["example.org"], "nonce": nonce});
+        envelope("Presentation", &sign(Content::Presentation, document, claims, &holder))
+    };
+    let options = json!({"domain": "example.org", "challenge": "c-1"});
+    // Strings in 1.1, objects in 2.0.
+    for good in [
+        presentation(1, json!([first]), "c-1"),
+        presentation(2, json!(envelope("Credential", &second)), "c-1"),
+        presentation(2, json!([envelope("Credential", &first), issuer.credential()]), "c-1"),
+    ] {
+        let reply = verify(good, options.clone()).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        assert_eq!(reply.json()["credentialResults"][0]["secured"], json!(true));
+    }
+    for (bad, code) in [
+        (presentation(1, json!([first]), "c-2"), "proof_challenge"),
+        (presentation(1, json!([forged]), "c-1"), "proof_controller"),
+        (presentation(2, json!([issuer.plain()]), "c-1"), "proof_missing"),
+        (envelope("Presentation", &first), "vc_jwt_claim"),
+    ] {
+        assert_refused(&verify(bad, options.clone()).await, code);
+    }
+    let body = json!({"verifiableCredential": envelope("Credential", &second)});
+    assert_eq!(verifier.post("/credentials/verify", &body).await.status, 200);
 }
 
 #[tokio::test]
