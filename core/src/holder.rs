@@ -153,6 +153,10 @@ pub struct StoredCredential {
     pub configuration_id: String,
     /// Alias of the holder key that the credential is bound to.
     pub hk_alias: String,
+    /// The same for all copies of one credential that were issued together, each with a holder key of its own: whoever
+    /// shows a copy to one verifier only cannot be recognised by two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
     /// The WebAuthn credential bound into it, when the issuer did bind one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ak: Option<AuthenticatorKey>,

@@ -13,6 +13,7 @@
 //! was. Records that hold claims, codes or attestations must lie in a sealed store (`store::Sealed`); keys are random
 //! identifiers or hashes.
 
+mod access;
 pub mod catalogue;
 pub mod enrolment;
 pub mod issue;

@@ -109,7 +109,7 @@ impl HttpClient for Wire {
             tamper(&path, &mut value);
         }
         let content_type = Some("application/json".to_owned());
-        Ok(HttpResponse { status, content_type, body: value.to_string().into_bytes() })
+        Ok(HttpResponse { status, content_type, headers: Vec::new(), body: value.to_string().into_bytes() })
     }
 }
 
@@ -334,7 +334,7 @@ async fn two_credentials_one_prompt_with_every_way_to_name_the_issuer() {
 
         let review = serde_json::from_str(&serde_json::to_string(&review).unwrap()).unwrap();
         let code = offer.tx_code.as_ref().unwrap().expose();
-        let prepared = issuance::prepare(&review, Some(code), &world.context()).await.unwrap();
+        let prepared = issuance::prepare(&review, Some(code.as_str()), &world.context()).await.unwrap();
         let prepared: issuance::PreparedIssuance =
             serde_json::from_str(&serde_json::to_string(&prepared).unwrap()).unwrap();
         let registration = world.authenticator.create(prepared.creation_options.as_ref().unwrap()).unwrap();
@@ -687,4 +687,63 @@ async fn an_attested_authenticator_reaches_the_level_of_its_metadata() {
     assert!(!audit.attestation_object.is_empty());
     world.clock.set(world.clock.now().plus(400 * 86_400));
     assert!(world.wire.issuer.audit_record(&id).await.unwrap().is_none(), "retention is over");
+}
+
+#[tokio::test]
+async fn copies_have_keys_of_their_own() {
+    let world = World::new(Naming::DidJwk, |settings| settings.batch_size = 3);
+    // An authenticator that makes a key per copy, and one whose single key all copies share.
+    for own in [true, false] {
+        let offer = world.offer(&BOTH, false).await;
+        let review = issuance::review(&offer.link, &world.context()).await.unwrap();
+        assert_eq!(review.batch_size, 3);
+        let acceptance = issuance::Acceptance { tx_code: None, copies: 100 };
+        let prepared = issuance::prepare(&review, acceptance, &world.context()).await.unwrap();
+        let options: Vec<_> = prepared.creation_options.iter().chain(&prepared.copy_options).collect();
+        assert_eq!(options.len(), 3, "no more than the issuer gives");
+        let registrations: Vec<_> = options
+            .iter()
+            .take(if own { 3 } else { 1 })
+            .map(|options| world.authenticator.create(options).unwrap())
+            .collect();
+        let two = [registrations[0].clone(), registrations[0].clone()];
+        let refused = issuance::finish_copies(&prepared, &two, &world.context()).await.unwrap_err();
+        assert_eq!(refused.code(), "registration_count");
+        let asked = world.wire.requests.lock().unwrap().len();
+        let finished = issuance::finish_copies(&prepared, &registrations, &world.context()).await.unwrap();
+        let requests = world.wire.requests.lock().unwrap()[asked..].to_vec();
+        assert_eq!(requests.iter().filter(|path| *path == "/oid4vci/credential").count(), 2, "one per kind");
+        issuance::notify(&finished, NotificationEvent::CredentialAccepted, &world.context()).await.unwrap();
+
+        let credentials = &finished.credentials;
+        let different = |values: Vec<String>| values.iter().collect::<std::collections::BTreeSet<_>>().len();
+        assert_eq!(credentials.len(), 6);
+        assert_eq!(different(credentials.iter().map(|one| cnf(&one.credential).to_string()).collect()), 6);
+        assert_eq!(different(credentials.iter().map(|one| one.hk_alias.clone()).collect()), 6);
+        assert_eq!(different(credentials.iter().map(|one| one.batch.clone().unwrap()).collect()), 2);
+        let keys = different(credentials.iter().map(|one| one.ak.clone().unwrap().jkt).collect());
+        assert_eq!(keys, if own { 3 } else { 1 });
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_cannot_bind_two_copies_to_one_key_nor_slip_one_in() {
+    for (code, double) in [("issued_cnf", true), ("issued_count", false)] {
+        let world = World::new(Naming::DidJwk, |settings| settings.wallets.clear());
+        let offer = world.offer(&["patient_identity"], false).await;
+        let review = issuance::review(&offer.link, &world.context()).await.unwrap();
+        let acceptance = issuance::Acceptance { tx_code: None, copies: 2 };
+        let prepared = issuance::prepare(&review, acceptance, &world.context()).await.unwrap();
+        world.tamper(move |path, body| {
+            if path == "/oid4vci/credential" {
+                let first = body["credentials"][0].clone();
+                match double {
+                    true => body["credentials"][1] = first,
+                    false => body["credentials"].as_array_mut().unwrap().push(first),
+                }
+            }
+        });
+        let refused = issuance::finish(&prepared, None, &world.context()).await.unwrap_err();
+        assert_eq!(refused.code(), code);
+    }
 }

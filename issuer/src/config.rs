@@ -70,6 +70,8 @@ pub struct IssuerConfig {
     pub known_wallets_only: bool,
     /// Wrong transaction codes after which an offer is locked.
     pub tx_code_attempts: u32,
+    /// Most credentials of one request; 1 turns batches off.
+    pub batch_size: u32,
     /// Entries of one status list.
     pub status_list_entries: usize,
     /// URI and version of the grading policy; absent: `<public URL>/policy/binding/1`.
@@ -161,6 +163,7 @@ impl Default for IssuerConfig {
             key: KeyKind::default(),
             known_wallets_only: usual.known_wallets_only,
             tx_code_attempts: usual.tx_code_attempts,
+            batch_size: usual.batch_size,
             status_list_entries: usual.status_list_entries,
             binding_policy: None,
         }
@@ -175,6 +178,7 @@ impl Config {
         settings.wallet_offer_link.clone_from(&self.issuer.wallet_offer_link);
         settings.known_wallets_only = self.issuer.known_wallets_only;
         settings.tx_code_attempts = self.issuer.tx_code_attempts;
+        settings.batch_size = self.issuer.batch_size;
         settings.status_list_entries = self.issuer.status_list_entries;
         settings.wallets.clone_from(&self.wallets);
         settings.required_levels.clone_from(&self.required_levels);

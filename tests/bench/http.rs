@@ -35,8 +35,8 @@ impl HttpClient for Keeping {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
         if request.method == Method::Post && request.url.path().starts_with("/oid4vp/responses/") {
             self.kept.lock().unwrap().push(request);
-            let body = b"{}".to_vec();
-            return Ok(HttpResponse { status: 200, content_type: Some("application/json".into()), body });
+            let (content_type, body) = (Some("application/json".into()), b"{}".to_vec());
+            return Ok(HttpResponse { status: 200, content_type, headers: Vec::new(), body });
         }
         self.inner.send(request).await
     }

@@ -232,12 +232,21 @@ impl HttpClient for Fetcher {
             let status = response.status().as_u16();
             let content_type = response.headers().get(header::CONTENT_TYPE);
             let content_type = content_type.and_then(|value| value.to_str().ok()).map(str::to_owned);
+            let headers = protocol_headers(response.headers());
             let body = self.body(response).await?.to_vec();
-            Ok(HttpResponse { status, content_type, body })
+            Ok(HttpResponse { status, content_type, headers, body })
         })
         .await
         .unwrap_or_else(|_| Err(timed_out()))
     }
+}
+
+fn protocol_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let of = |name: &'static str| {
+        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.map(move |value| (name.to_owned(), value.to_owned()))
+    };
+    RESPONSE_HEADERS.into_iter().flat_map(of).collect()
 }
 
 fn read_authorities(paths: &[PathBuf]) -> std::io::Result<Vec<Certificate>> {

@@ -57,8 +57,10 @@ impl HttpRequest {
     }
 
     /// A `POST` of `application/x-www-form-urlencoded` pairs.
-    pub fn post_form(url: Url, pairs: &[(&str, &str)]) -> Self {
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    pub fn post_form<N: AsRef<str>, V: AsRef<str>>(url: Url, pairs: &[(N, V)]) -> Self {
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref())))
+            .finish();
         Self::post(url, "application/x-www-form-urlencoded", body.into_bytes())
     }
 
@@ -82,9 +84,15 @@ pub struct HttpResponse {
     pub status: u16,
     /// The `Content-Type` header, if there was one.
     pub content_type: Option<String>,
+    /// Other headers, names in lower case; a client may leave out what the protocols do not read. They read
+    /// [`RESPONSE_HEADERS`].
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
+
+/// Response headers that the wallet protocols read, besides `content-type`.
+pub const RESPONSE_HEADERS: [&str; 2] = ["dpop-nonce", "oauth-client-attestation-challenge"];
 
 impl fmt::Debug for HttpResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,6 +104,14 @@ impl HttpResponse {
     /// Whether the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// The value of the header `name` (lower case), if it was there once.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut all =
+            self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str());
+        let (first, None) = (all.next()?, all.next()) else { return None };
+        Some(first)
     }
 
     /// The media type without parameters, lower case; empty when there is none.

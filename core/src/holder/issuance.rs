@@ -24,8 +24,8 @@ use crate::holder::{HolderKeys, HttpClient, WalletIdentity};
 use crate::random::Random;
 use crate::trust::issuers::IssuerTrust;
 
-pub use finish::{FinishedIssuance, finish, notify};
-pub use prepare::{PreparedIssuance, prepare};
+pub use finish::{FinishedIssuance, finish, finish_copies, notify};
+pub use prepare::{Acceptance, PreparedIssuance, prepare};
 pub use review::{OfferReview, OfferedCredential, review};
 
 /// What the engine needs from its surroundings.

@@ -16,8 +16,9 @@ use crate::health::DatasetKind;
 use crate::jose::jwk::Jwk;
 use crate::key::SignatureAlgorithm;
 use crate::protocol::openid4vci::PRE_AUTHORIZED_CODE;
+use crate::protocol::openid4vci::authorization_details::OPENID_CREDENTIAL;
 use crate::protocol::openid4vci::metadata::{
-    AuthorizationServerMetadata, ClaimDescription, ClaimDisplay, CredentialConfiguration,
+    AuthorizationServerMetadata, BatchSupport, ClaimDescription, ClaimDisplay, CredentialConfiguration,
     CredentialIssuerMetadata, CredentialMetadata, Display, IssuerDisplay, WebauthnBindingSupport, issuer_url,
 };
 
@@ -78,7 +79,8 @@ impl Issuer {
             credential_endpoint: self.settings.url("/oid4vci/credential")?,
             nonce_endpoint: Some(self.settings.url("/oid4vci/nonce")?),
             notification_endpoint: Some(self.settings.url("/oid4vci/notification")?),
-            batch_credential_issuance: None,
+            batch_credential_issuance: Some(BatchSupport { batch_size: self.settings.batch_size })
+                .filter(|batch| batch.batch_size > 1),
             credential_response_encryption: None,
             credential_request_encryption: None,
             display: vec![IssuerDisplay {
@@ -152,6 +154,7 @@ impl Issuer {
             grant_types_supported: vec![PRE_AUTHORIZED_CODE.into()],
             response_types_supported: Vec::new(),
             token_endpoint_auth_methods_supported: vec!["none".into()],
+            authorization_details_types_supported: vec![OPENID_CREDENTIAL.into()],
             pre_authorized_grant_anonymous_access_supported: !self.settings.known_wallets_only,
         })
     }

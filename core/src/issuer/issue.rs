@@ -2,35 +2,39 @@
 
 use serde_json::{Map, Value};
 
+use super::access::ValidToken;
 use super::enrolment::Enrolment;
 use super::nonce::KnownNonce;
 use super::offer::dataset_key;
 use super::records::{
     AUTHENTICATORS, CREDENTIALS, CredentialRecord, CredentialStatus, CredentialSummary, DATASETS,
-    DatasetRecord, ENROLMENTS, EnrolledKey, NONCES, NOTIFICATIONS, NotificationRecord, OFFERS, OfferRecord,
-    TOKENS, TokenRecord,
+    DatasetRecord, ENROLMENTS, EnrolledKey, GRANTS, GrantRecord, NONCES, NOTIFICATIONS, NotificationRecord,
+    OFFERS, OfferRecord,
 };
 use super::status::Allocation;
 use super::{Issuer, OfferState, catalogue, fresh, hashed};
 use crate::attestation::level::AssuranceLevel;
 use crate::binding::claim::{BIOMETRIC_BINDING_LEVEL, WEBAUTHN_BINDING, WebauthnBinding};
-use crate::clock::UnixTime;
 use crate::credential::validity::Validity;
+use crate::encoding::base64url;
 use crate::error::{Error, Result};
 use crate::format::sd_jwt_vc::disclosure::DigestAlgorithm;
 use crate::format::sd_jwt_vc::issue::{IssueInput, issue};
 use crate::health::DatasetKind;
-use crate::protocol::openid4vci::credential::{CredentialRequest, CredentialResponse, ErrorCode, Refusal};
+use crate::protocol::openid4vci::credential::{
+    CredentialName, CredentialRequest, CredentialResponse, ErrorCode, Refusal,
+};
 use crate::protocol::openid4vci::key_proof::{self, KeyProofExpectation, VerifiedKeyProof};
 use crate::status::reference::StatusReference;
 use crate::store::{CommitError, Expect, Stored, Write, read_json};
 
-/// An access token that holds.
-pub(super) struct ValidToken {
-    pub(super) key: Vec<u8>,
-    pub(super) version: u64,
-    pub(super) expires_at: Option<UnixTime>,
-    pub(super) record: TokenRecord,
+/// One credential of a request: bound to the key of its proof, and to the WebAuthn key that the proof names.
+struct Copy {
+    proof: VerifiedKeyProof,
+    /// The enrolled key that goes into this credential.
+    key: Option<EnrolledKey>,
+    /// The registration that came with this proof.
+    enrolment: Option<Enrolment>,
 }
 
 /// Everything that was found good about a request, before anything is written.
@@ -38,11 +42,9 @@ struct Approved {
     token: ValidToken,
     kind: DatasetKind,
     configuration_id: String,
-    proof: VerifiedKeyProof,
-    nonce: KnownNonce,
-    enrolment: Option<Enrolment>,
-    /// The enrolled key that goes into this credential.
-    key: Option<EnrolledKey>,
+    /// In the order of the proofs.
+    copies: Vec<Copy>,
+    nonces: Vec<KnownNonce>,
     dataset: Stored<DatasetRecord>,
 }
 
@@ -72,107 +74,111 @@ impl Issuer {
         }
     }
 
-    /// Looks an access token up.
-    ///
-    /// # Errors
-    /// [`ErrorCode::MissingToken`] (`access_token_missing`), [`ErrorCode::InvalidToken`] (`access_token_invalid`).
-    pub(super) async fn valid_token(&self, access_token: Option<&str>) -> Result<ValidToken, Refusal> {
-        let Some(access_token) = access_token else {
-            let error = Error::refused("access_token_missing", "no bearer token was sent");
-            return Err(ErrorCode::MissingToken.refuse()(error));
-        };
-        let key = hashed(access_token);
-        let stored = read_json::<TokenRecord>(self.store(), TOKENS, &key).await;
-        let stored =
-            stored.map_err(ErrorCode::ServerError.refuse())?.filter(|stored| stored.is_live(self.now()));
-        let stored = stored.ok_or_else(|| {
-            let error = Error::refused("access_token_invalid", "the access token is unknown or has expired");
-            ErrorCode::InvalidToken.refuse()(error)
-        })?;
-        Ok(ValidToken { key, version: stored.version, expires_at: stored.expires_at, record: stored.value })
-    }
-
     async fn approve(&self, token: ValidToken, request: &CredentialRequest) -> Result<Approved, Refusal> {
-        let configuration_id = request.credential_configuration_id.clone();
-        let kind = self.entitled(&token.record, &configuration_id)?;
-        let proof = self.key_proof(&token.record, request).map_err(ErrorCode::InvalidProof.refuse())?;
-        let nonce = self.unused_nonce(&proof).await?;
-        let enrolment = self.enrolment(&token.record, request, &proof).await?;
-        let key = match (&enrolment, proof.ak_jkt()) {
-            (Some(enrolment), _) => Some(enrolment.key.clone()),
-            (None, Some(jkt)) => Some(enrolled_before(&token.record, jkt)?),
-            (None, None) => None,
-        };
-        self.check_level(&configuration_id, key.as_ref())?;
+        let (kind, configuration_id) = self.entitled(&token.record, &request.credential)?;
+        let proofs = self.key_proofs(&token.record, request).map_err(ErrorCode::InvalidProof.refuse())?;
+        let nonces = self.unused_nonces(&proofs).await?;
+        let enrolments = self.enrolments(&token.record, request, &proofs).await?;
+        let copies = copies(&token.record, proofs, enrolments)?;
+        for copy in &copies {
+            self.check_level(&configuration_id, copy.key.as_ref())?;
+        }
         let dataset_key = dataset_key(&token.record.offer_id, &configuration_id);
         let dataset = read_json::<DatasetRecord>(self.store(), DATASETS, dataset_key).await;
         let dataset =
             dataset.map_err(ErrorCode::ServerError.refuse())?.ok_or_else(|| denied("credential_gone"))?;
-        Ok(Approved { token, kind, configuration_id, proof, nonce, enrolment, key, dataset })
+        Ok(Approved { token, kind, configuration_id, copies, nonces, dataset })
     }
 
-    /// What kind it is, if the token is good for it and it was not issued yet.
-    fn entitled(&self, token: &TokenRecord, id: &str) -> Result<DatasetKind, Refusal> {
-        let kind = DatasetKind::parse(id).map_err(ErrorCode::UnknownCredentialConfiguration.refuse())?;
-        if !token.configuration_ids.iter().any(|allowed| allowed == id) {
+    /// What kind it is, if the token is good for it and it was not issued yet. Where the token response named
+    /// identifiers, the name of the configuration is understood too: there is one dataset of each kind.
+    fn entitled(&self, grant: &GrantRecord, name: &CredentialName) -> Result<(DatasetKind, String), Refusal> {
+        let id = match name {
+            CredentialName::Configuration(id) => id.clone(),
+            CredentialName::Identifier(identifier) => configuration_of(grant, identifier)?,
+        };
+        let kind = DatasetKind::parse(&id).map_err(ErrorCode::UnknownCredentialConfiguration.refuse())?;
+        if !grant.configuration_ids.contains(&id) {
             let error =
                 Error::refused("access_token_scope", "the access token is not good for this configuration");
             return Err(ErrorCode::InsufficientScope.refuse()(error));
         }
-        if token.issued.iter().any(|issued| issued == id) {
+        if grant.issued.contains(&id) {
             return Err(denied("credential_issued"));
         }
-        Ok(kind)
+        Ok((kind, id))
     }
 
-    /// Exactly one proof: batch issuance is not announced.
-    fn key_proof(&self, token: &TokenRecord, request: &CredentialRequest) -> Result<VerifiedKeyProof> {
-        let [compact] = request.proofs.as_slice() else {
-            return Err(Error::unsupported("proof_count", "this issuer takes one key proof per request"));
-        };
+    /// One proof per credential, each for a key of its own.
+    fn key_proofs(&self, grant: &GrantRecord, request: &CredentialRequest) -> Result<Vec<VerifiedKeyProof>> {
+        let most = usize::try_from(self.settings.batch_size).unwrap_or(1);
+        if request.proofs.len() > most {
+            return Err(Error::unsupported("proof_count", "more key proofs than batch_size of the metadata"));
+        }
         let expectation = KeyProofExpectation {
             audience: &self.settings.identifier,
-            client_id: token.client_id.as_deref(),
+            client_id: grant.client_id.as_deref(),
             algorithms: &catalogue::PROOF_ALGORITHMS,
             max_age: self.settings.proof_max_age,
             skew: self.settings.skew,
             now: self.now(),
         };
-        key_proof::verify(compact, &expectation, &self.limits)
-    }
-
-    async fn unused_nonce(&self, proof: &VerifiedKeyProof) -> Result<KnownNonce, Refusal> {
-        let invalid = ErrorCode::InvalidNonce.refuse();
-        let nonce = self.known_nonce(proof.nonce()).map_err(&invalid)?;
-        let used = self.store.read(NONCES, &nonce.key).await.map_err(ErrorCode::ServerError.refuse())?;
-        match used {
-            None => Ok(nonce),
-            Some(_) => Err(invalid(Error::refused("nonce_used", "the nonce was used already"))),
-        }
-    }
-
-    async fn enrolment(
-        &self,
-        token: &TokenRecord,
-        request: &CredentialRequest,
-        proof: &VerifiedKeyProof,
-    ) -> Result<Option<Enrolment>, Refusal> {
-        let invalid = ErrorCode::InvalidProof.refuse();
-        let response = match request.webauthn_registrations.as_slice() {
-            [] => return Ok(None),
-            [one] => one,
-            _ => return Err(invalid(Error::malformed("enrolment_count", "one registration per key proof"))),
-        };
-        let enrolment =
-            self.verify_enrolment(response, proof, token.client_id.as_deref()).map_err(&invalid)?;
-        let seen = self.store.read(AUTHENTICATORS, &enrolment.credential_id_hash).await;
-        match seen.map_err(ErrorCode::ServerError.refuse())? {
-            None => Ok(Some(enrolment)),
-            Some(_) => {
-                let detail = "this WebAuthn credential was enrolled before";
-                Err(invalid(Error::refused("enrolment_credential_id_seen", detail)))
+        let mut proofs: Vec<VerifiedKeyProof> = Vec::new();
+        for compact in &request.proofs {
+            let proof = key_proof::verify(compact, &expectation, &self.limits)?;
+            if proofs.iter().any(|earlier| earlier.key() == proof.key()) {
+                return Err(Error::malformed("proof_key_repeated", "two key proofs are for the same key"));
             }
+            proofs.push(proof);
         }
+        Ok(proofs)
+    }
+
+    /// The nonces of the proofs, each once: proofs of one request may share a nonce.
+    async fn unused_nonces(&self, proofs: &[VerifiedKeyProof]) -> Result<Vec<KnownNonce>, Refusal> {
+        let invalid = ErrorCode::InvalidNonce.refuse();
+        let mut nonces: Vec<KnownNonce> = Vec::new();
+        for proof in proofs {
+            let nonce = self.known_nonce(proof.nonce()).map_err(&invalid)?;
+            if nonces.contains(&nonce) {
+                continue;
+            }
+            let used = self.store.read(NONCES, &nonce.key).await.map_err(ErrorCode::ServerError.refuse())?;
+            if used.is_some() {
+                return Err(invalid(Error::refused("nonce_used", "the nonce was used already")));
+            }
+            nonces.push(nonce);
+        }
+        Ok(nonces)
+    }
+
+    /// The registrations, which belong to the first proofs in their order.
+    async fn enrolments(
+        &self,
+        grant: &GrantRecord,
+        request: &CredentialRequest,
+        proofs: &[VerifiedKeyProof],
+    ) -> Result<Vec<Enrolment>, Refusal> {
+        let invalid = ErrorCode::InvalidProof.refuse();
+        if request.webauthn_registrations.len() > proofs.len() {
+            return Err(invalid(Error::malformed(
+                "enrolment_count",
+                "at most one registration per key proof",
+            )));
+        }
+        let mut enrolments: Vec<Enrolment> = Vec::new();
+        for (response, proof) in request.webauthn_registrations.iter().zip(proofs) {
+            let enrolment =
+                self.verify_enrolment(response, proof, grant.client_id.as_deref()).map_err(&invalid)?;
+            let here = enrolments.iter().any(|e| e.credential_id_hash == enrolment.credential_id_hash);
+            let seen = self.store.read(AUTHENTICATORS, &enrolment.credential_id_hash).await;
+            if here || seen.map_err(ErrorCode::ServerError.refuse())?.is_some() {
+                let detail = "this WebAuthn credential was enrolled before";
+                return Err(invalid(Error::refused("enrolment_credential_id_seen", detail)));
+            }
+            enrolments.push(enrolment);
+        }
+        Ok(enrolments)
     }
 
     fn check_level(&self, configuration_id: &str, key: Option<&EnrolledKey>) -> Result<(), Refusal> {
@@ -194,18 +200,33 @@ impl Issuer {
     }
 
     async fn sign_and_commit(&self, approved: Approved) -> Result<CredentialResponse, CommitError> {
+        let mut writes = Vec::new();
+        let (mut credentials, mut records) = (Vec::new(), Vec::new());
+        let allocations = self.allocate_statuses(approved.copies.len()).await?;
+        for (copy, allocation) in approved.copies.iter().zip(allocations) {
+            let Allocation { list, index, writes: entry } = allocation;
+            writes.extend(entry);
+            credentials.push(self.sign(&approved, copy, list, index)?);
+            records.push(CredentialRecord { summary: self.summary(&approved, copy), list, index });
+        }
+        let notification_id = fresh(&*self.random);
+        writes.extend(self.writes(approved, records, &notification_id).await?);
+        self.store.commit(writes).await?;
+        Ok(CredentialResponse { credentials, notification_id: Some(notification_id) })
+    }
+
+    fn sign(&self, approved: &Approved, copy: &Copy, list: u64, index: u64) -> Result<String> {
         let now = self.now();
         let expires_at = now.plus(self.settings.credential_lifetime);
-        let Allocation { list, index, mut writes } = self.allocate_status().await?;
         let status = StatusReference { idx: index, uri: self.status_list_uri(list) };
         let validity = Validity { issued_at: Some(now), not_before: Some(now), expires_at: Some(expires_at) };
-        let binding = approved.key.as_ref().map(|key| &key.binding);
-        let credential = issue(
+        let binding = copy.key.as_ref().map(|key| &key.binding);
+        issue(
             IssueInput {
                 vct: &self.settings.vct(approved.kind),
                 iss: Some(&self.key.iss),
                 validity,
-                holder_key: Some(approved.proof.key()),
+                holder_key: Some(copy.proof.key()),
                 status: Some(&status),
                 vct_integrity: None,
                 aka_vcts: &[],
@@ -216,99 +237,130 @@ impl Issuer {
             },
             &*self.key.signer,
             &*self.random,
-        )?;
-        let summary = CredentialSummary {
+        )
+    }
+
+    fn summary(&self, approved: &Approved, copy: &Copy) -> CredentialSummary {
+        let now = self.now();
+        CredentialSummary {
             id: fresh(&*self.random),
             configuration_id: approved.configuration_id.clone(),
             offer_id: approved.token.record.offer_id.clone(),
             reference: None,
             issued_at: now,
-            expires_at,
+            expires_at: now.plus(self.settings.credential_lifetime),
             status: CredentialStatus::Valid,
             status_changed_at: None,
             client_id: approved.token.record.client_id.clone(),
-            level: binding.map(|binding| binding.level.as_str().to_owned()),
+            level: copy.key.as_ref().map(|key| key.binding.level.as_str().to_owned()),
             event: None,
-        };
-        let notification_id = fresh(&*self.random);
-        let record = CredentialRecord { summary, list, index };
-        writes.extend(self.writes(approved, record, &notification_id).await?);
-        self.store.commit(writes).await?;
-        Ok(CredentialResponse { credentials: vec![credential], notification_id: Some(notification_id) })
+        }
     }
 
-    /// All that changes when a credential is issued, besides its status entry.
+    /// All that changes when credentials are issued, besides their status entries.
     async fn writes(
         &self,
         approved: Approved,
-        mut record: CredentialRecord,
+        mut records: Vec<CredentialRecord>,
         notification_id: &str,
     ) -> Result<Vec<Write>> {
-        let Approved { token, configuration_id, nonce, enrolment, dataset, .. } = approved;
-        let ValidToken { key, version, expires_at, record: mut grant } = token;
+        let Approved { token, configuration_id, copies, nonces, dataset, .. } = approved;
+        let ValidToken { grant: grant_id, version, expires_at, record: mut grant } = token;
         grant.issued.push(configuration_id.clone());
-        if let Some(enrolment) = &enrolment {
-            grant.enrolled = Some(enrolment.key.clone());
-        }
         let complete = grant.issued.len() == grant.configuration_ids.len();
-        let id = record.summary.id.clone();
-        let keep = record.summary.expires_at.plus(self.settings.record_retention);
+        let ids: Vec<String> = records.iter().map(|record| record.summary.id.clone()).collect();
+        let mut writes: Vec<Write> = nonces
+            .into_iter()
+            .map(|nonce| Write::put(NONCES, nonce.key, Expect::Absent, Vec::new(), Some(nonce.expires_at)))
+            .collect();
+        // The claims have become the credential: they are not kept here.
         let dataset_key = dataset_key(&grant.offer_id, &configuration_id);
-        let mut writes = vec![
-            Write::put(NONCES, nonce.key, Expect::Absent, Vec::new(), Some(nonce.expires_at)),
-            // The claims have become the credential: they are not kept here.
-            Write::delete(DATASETS, dataset_key, Expect::Version(dataset.version)),
-        ];
+        writes.push(Write::delete(DATASETS, dataset_key, Expect::Version(dataset.version)));
         if let Some(stored) =
             read_json::<OfferRecord>(self.store(), OFFERS, grant.offer_id.as_bytes()).await?
         {
             let mut offer = stored.value;
-            offer.credentials.push(id.clone());
+            offer.credentials.extend(ids.iter().cloned());
             offer.state = if complete { OfferState::Issued } else { offer.state };
-            record.summary.reference = offer.reference.clone();
+            for record in &mut records {
+                record.summary.reference.clone_from(&offer.reference);
+            }
             let expect = Expect::Version(stored.version);
-            writes.push(Write::put_json(
-                OFFERS,
-                grant.offer_id.as_bytes(),
-                expect,
-                &offer,
-                stored.expires_at,
-            )?);
+            let key = grant.offer_id.as_bytes();
+            writes.push(Write::put_json(OFFERS, key, expect, &offer, stored.expires_at)?);
         }
-        if let Some(enrolment) = enrolment {
+        let enrolled = copies.into_iter().zip(&ids).filter_map(|(copy, id)| Some((copy.enrolment?, id)));
+        for (enrolment, id) in enrolled {
             let audit_end = Some(self.now().plus(self.settings.audit_retention));
             let seen = enrolment.credential_id_hash;
             writes.push(Write::put(AUTHENTICATORS, seen, Expect::Absent, Vec::new(), None));
-            writes.push(Write::put_json(
-                ENROLMENTS,
-                id.as_bytes(),
-                Expect::Absent,
-                &enrolment.audit,
-                audit_end,
-            )?);
+            let (key, audit) = (id.as_bytes(), &enrolment.audit);
+            writes.push(Write::put_json(ENROLMENTS, key, Expect::Absent, audit, audit_end)?);
+            grant.enrolled.push(enrolment.key);
         }
-        let notification = NotificationRecord { token: key.clone(), credential_id: id.clone() };
-        let note = notification_id.as_bytes();
-        writes.push(Write::put_json(NOTIFICATIONS, note, Expect::Absent, &notification, expires_at)?);
-        writes.push(Write::put_json(CREDENTIALS, id.as_bytes(), Expect::Absent, &record, Some(keep))?);
-        writes.push(Write::put_json(TOKENS, key, Expect::Version(version), &grant, expires_at)?);
+        let notification = NotificationRecord { grant: grant_id.clone(), credential_ids: ids };
+        writes.push(Write::put_json(
+            NOTIFICATIONS,
+            notification_id,
+            Expect::Absent,
+            &notification,
+            expires_at,
+        )?);
+        for record in &records {
+            let keep = record.summary.expires_at.plus(self.settings.record_retention);
+            let key = record.summary.id.as_bytes();
+            writes.push(Write::put_json(CREDENTIALS, key, Expect::Absent, record, Some(keep))?);
+        }
+        writes.push(Write::put_json(GRANTS, grant_id, Expect::Version(version), &grant, expires_at)?);
         Ok(writes)
     }
+}
+
+/// The name of a credential dataset under a grant: says nothing, and is the same each time.
+pub(super) fn identifier(grant: &GrantRecord, configuration_id: &str) -> String {
+    let digest = hashed(&format!("{}/{configuration_id}", grant.offer_id));
+    format!("{configuration_id}.{}", base64url::encode(digest.get(..12).unwrap_or_default()))
+}
+
+fn configuration_of(grant: &GrantRecord, named: &str) -> Result<String, Refusal> {
+    let known = grant.configuration_ids.iter().find(|id| grant.identifiers && identifier(grant, id) == named);
+    known.cloned().ok_or_else(|| {
+        let detail = "the token response named no such credential";
+        ErrorCode::UnknownCredentialIdentifier.refuse()(Error::refused("credential_identifier", detail))
+    })
+}
+
+/// Each proof with its registration and the key it names. A key that was enrolled by a proof before, in this request or
+/// under the same grant, may be named again: one WebAuthn ceremony serves them all, each with a holder key of its own
+/// that vouches for AK.
+fn copies(
+    grant: &GrantRecord,
+    proofs: Vec<VerifiedKeyProof>,
+    enrolments: Vec<Enrolment>,
+) -> Result<Vec<Copy>, Refusal> {
+    let mut known = grant.enrolled.clone();
+    known.extend(enrolments.iter().map(|enrolment| enrolment.key.clone()));
+    let mut enrolments = enrolments.into_iter();
+    let copy = |proof: VerifiedKeyProof| {
+        let enrolment = enrolments.next();
+        // That a registration is for the key its own proof names was checked with it.
+        let key = proof.ak_jkt().map(|jkt| enrolled(&known, jkt)).transpose()?;
+        Ok(Copy { key, enrolment, proof })
+    };
+    proofs.into_iter().map(copy).collect()
+}
+
+fn enrolled(known: &[EnrolledKey], jkt: &str) -> Result<EnrolledKey, Refusal> {
+    known.iter().find(|key| key.jkt == jkt).cloned().ok_or_else(|| {
+        let detail =
+            "ak_jkt names a key without a registration, and none was enrolled with this access token";
+        ErrorCode::InvalidProof.refuse()(Error::malformed("enrolment_registration_missing", detail))
+    })
 }
 
 fn denied(code: &'static str) -> Refusal {
     let detail = "this credential was issued already, or its offer has ended; ask for a new offer";
     ErrorCode::CredentialRequestDenied.refuse()(Error::refused(code, detail))
-}
-
-/// An AK that was enrolled under this access token may be named again for further credentials of the same offer: one
-/// WebAuthn ceremony serves them all, each with a holder key of its own that vouches for AK.
-fn enrolled_before(token: &TokenRecord, jkt: &str) -> Result<EnrolledKey, Refusal> {
-    token.enrolled.clone().filter(|key| key.jkt == jkt).ok_or_else(|| {
-        let detail =
-            "ak_jkt names a key without a registration, and none was enrolled with this access token";
-        ErrorCode::InvalidProof.refuse()(Error::malformed("enrolment_registration_missing", detail))
-    })
 }
 
 fn claims_with_binding(

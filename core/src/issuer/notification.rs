@@ -1,7 +1,7 @@
 //! The notification endpoint (OpenID4VCI 1.0 section 11): what became of a credential.
 
 use super::Issuer;
-use super::issue::ValidToken;
+use super::access::ValidToken;
 use super::offer::bounded_key;
 use super::records::{CREDENTIALS, CredentialRecord, NOTIFICATIONS, NotificationRecord};
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ impl Issuer {
     /// # Errors
     /// `invalid_token`, `invalid_notification_request`, `invalid_notification_id` (`notification_unknown`).
     pub async fn notify(&self, access_token: Option<&str>, body: &[u8]) -> Result<(), Refusal> {
-        let ValidToken { key: token, .. } = self.valid_token(access_token).await?;
+        let ValidToken { grant, .. } = self.valid_token(access_token).await?;
         let request = NotificationRequest::parse(body, &self.limits)
             .map_err(ErrorCode::InvalidNotificationRequest.refuse())?;
         let server = ErrorCode::ServerError.refuse();
@@ -25,18 +25,19 @@ impl Issuer {
             bounded_key(&request.notification_id),
         );
         let known = known.await.map_err(&server)?;
-        let known = known.filter(|known| known.is_live(self.now()) && known.value.token == token);
+        let known = known.filter(|known| known.is_live(self.now()) && known.value.grant == grant);
         let known = known.ok_or_else(|| {
             let detail = "there is no such notification id for this access token";
             ErrorCode::InvalidNotificationId.refuse()(Error::refused("notification_unknown", detail))
         })?;
-        let id = known.value.credential_id.into_bytes();
-        update_json(self.store(), CREDENTIALS, id, self.now(), |credential: &mut CredentialRecord| {
-            credential.summary.event = Some(request.event);
-            Ok(())
-        })
-        .await
-        .map_err(server)?;
+        for id in known.value.credential_ids {
+            update_json(self.store(), CREDENTIALS, id, self.now(), |credential: &mut CredentialRecord| {
+                credential.summary.event = Some(request.event);
+                Ok(())
+            })
+            .await
+            .map_err(&server)?;
+        }
         Ok(())
     }
 }

@@ -18,6 +18,8 @@ pub(super) const OFFERS: Table = Table::new("offers");
 pub(super) const CODES: Table = Table::new("offer_codes");
 /// Credential datasets by offer id, `/` and configuration id: [`DatasetRecord`].
 pub(super) const DATASETS: Table = Table::new("datasets");
+/// What wallets were granted, by random id: [`GrantRecord`].
+pub(super) const GRANTS: Table = Table::new("grants");
 /// Access tokens by hash: [`TokenRecord`].
 pub(super) const TOKENS: Table = Table::new("access_tokens");
 /// Nonces that were used, by their random part; empty values.
@@ -71,17 +73,26 @@ pub(super) struct DatasetRecord {
     pub(super) claims: Map<String, Value>,
 }
 
-/// An access token.
+/// An access token: good for as long as its grant is there.
 #[derive(Serialize, Deserialize)]
 pub(super) struct TokenRecord {
+    /// Key of the [`GrantRecord`].
+    pub(super) grant: String,
+}
+
+/// What a wallet was granted with a code: the state of one issuance.
+#[derive(Serialize, Deserialize)]
+pub(super) struct GrantRecord {
     pub(super) offer_id: String,
     pub(super) client_id: Option<String>,
-    /// What the token allows.
+    /// What it allows.
     pub(super) configuration_ids: Vec<String>,
     /// What was issued with it.
     pub(super) issued: Vec<String>,
-    /// The WebAuthn key that was enrolled with it: further credentials may name it by `ak_jkt` alone.
-    pub(super) enrolled: Option<EnrolledKey>,
+    /// The WebAuthn keys that were enrolled with it: further credentials may name them by `ak_jkt` alone.
+    pub(super) enrolled: Vec<EnrolledKey>,
+    /// Whether the token response named credential identifiers.
+    pub(super) identifiers: bool,
 }
 
 /// A WebAuthn key whose registration was verified under an access token.
@@ -147,9 +158,10 @@ pub struct CredentialSummary {
 /// A notification id.
 #[derive(Serialize, Deserialize)]
 pub(super) struct NotificationRecord {
-    /// Hash of the access token it belongs to.
-    pub(super) token: Vec<u8>,
-    pub(super) credential_id: String,
+    /// The grant it belongs to.
+    pub(super) grant: String,
+    /// The credentials of one response.
+    pub(super) credential_ids: Vec<String>,
 }
 
 /// HMAC-SHA-256 with domain separation.

@@ -9,6 +9,7 @@ use crate::attestation::GradingPolicy;
 use crate::attestation::level::AssuranceLevel;
 use crate::error::{Error, Result};
 use crate::health::DatasetKind;
+use crate::protocol::openid4vci::credential::MAX_PROOFS;
 use crate::protocol::openid4vci::metadata::issuer_url;
 
 /// Rules and names of one issuer. Durations are in seconds.
@@ -36,6 +37,8 @@ pub struct Settings {
     pub proof_max_age: i64,
     /// How far ahead a wallet's clock may be.
     pub skew: i64,
+    /// Most credentials of one request, each for a key of its own; 1 turns batches off.
+    pub batch_size: u32,
     /// Lifetime of a credential.
     pub credential_lifetime: i64,
     /// How long records of credentials stay after the credentials' end.
@@ -76,6 +79,7 @@ impl Settings {
             nonce_lifetime: 600,
             proof_max_age: 300,
             skew: 60,
+            batch_size: 10,
             credential_lifetime: 90 * 86_400,
             record_retention: 30 * 86_400,
             audit_retention: 400 * 86_400,
@@ -116,6 +120,9 @@ impl Settings {
         }
         if self.skew < 0 || self.record_retention < 0 || self.tx_code_attempts == 0 {
             return bad("skew, record_retention or tx_code_attempts is out of range".into());
+        }
+        if self.batch_size == 0 || usize::try_from(self.batch_size).is_ok_and(|size| size > MAX_PROOFS) {
+            return bad(format!("batch_size must be 1 to {MAX_PROOFS}"));
         }
         if self.status_ttl > self.status_lifetime {
             return bad("status_ttl must not be longer than status_lifetime".into());

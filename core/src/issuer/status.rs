@@ -1,7 +1,7 @@
 //! Status of issued credentials: a random entry of a Token Status List at issuance, changes by the desk, and the signed
 //! list for everybody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -72,15 +72,26 @@ impl Issuer {
         format!("{}/status/{list}", self.settings.identifier)
     }
 
-    /// Looks for a random unused entry. The entry is taken by the writes of the same commit as the credential.
-    pub(super) async fn allocate_status(&self) -> Result<Allocation> {
+    /// Looks for `count` random unused entries. They are taken by the writes of the same commit as the credentials.
+    pub(super) async fn allocate_statuses(&self, count: usize) -> Result<Vec<Allocation>> {
+        let (mut all, mut taken) = (Vec::new(), BTreeSet::new());
+        while all.len() < count {
+            let allocation = self.allocate_status(&taken).await?;
+            taken.insert((allocation.list, allocation.index));
+            all.push(allocation);
+        }
+        Ok(all)
+    }
+
+    async fn allocate_status(&self, taken: &BTreeSet<(u64, u64)>) -> Result<Allocation> {
         loop {
             let current = read_json::<u64>(self.store(), STATUS_CURRENT, CURRENT).await?;
             let list = current.as_ref().map_or(0, |stored| stored.value);
             for _ in 0..TRIES {
                 let index = self.random_index();
                 let key = entry_key(list, index);
-                if self.store.read(STATUS_ENTRIES, &key).await?.is_none() {
+                let free = !taken.contains(&(list, index));
+                if free && self.store.read(STATUS_ENTRIES, &key).await?.is_none() {
                     let writes = vec![Write::put(STATUS_ENTRIES, key, Expect::Absent, Vec::new(), None)];
                     return Ok(Allocation { list, index, writes });
                 }

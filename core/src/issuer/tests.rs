@@ -8,6 +8,7 @@ use crate::encoding::json as strict;
 use crate::format::sd_jwt_vc::verify::UnverifiedSdJwtVc;
 use crate::jose::jws;
 use crate::key::{SignatureAlgorithm, SoftwareKey};
+use crate::protocol::openid4vci::authorization_details::AuthorizationDetail;
 use crate::protocol::openid4vci::credential::{CredentialResponse, ErrorCode, Refusal};
 use crate::protocol::openid4vci::key_proof::{self, KeyProofInput};
 use crate::protocol::openid4vci::token::{TokenRequest, TokenResponse};
@@ -102,6 +103,7 @@ impl World {
         for table in [records::OFFERS, records::CODES, records::DATASETS, records::TOKENS, records::NONCES] {
             all.extend(self.rows(table).await);
         }
+        all.extend(self.rows(records::GRANTS).await);
         for table in
             [records::CREDENTIALS, records::NOTIFICATIONS, records::STATUS_ENTRIES, records::ENROLMENTS]
         {
@@ -121,8 +123,14 @@ pub(super) fn form(offer: &CreatedOffer, tx_code: Option<String>, client_id: Opt
         pre_authorized_code: offer.offer.grants.pre_authorized_code.clone().unwrap().pre_authorized_code,
         tx_code,
         client_id: client_id.map(str::to_owned),
+        authorization_details: Vec::new(),
     };
-    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(request.to_form()).finish().into_bytes()
+    encoded(&request)
+}
+
+fn encoded(request: &TokenRequest) -> Vec<u8> {
+    let form = request.to_form().unwrap();
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish().into_bytes()
 }
 
 fn bundle() -> Value {
@@ -288,6 +296,7 @@ async fn credential_refusals_leave_the_state() {
     let future = world.clock.now().plus(61);
     let proofs: Vec<(String, (ErrorCode, &str))> = vec![
         (world.proof(|p| p.audience = "https://other.example"), (ErrorCode::InvalidProof, "proof_aud")),
+        (world.proof(|p| p.client_id = Some("wallet.example")), (ErrorCode::InvalidProof, "proof_iss")),
         (world.proof(|p| p.now = stale), (ErrorCode::InvalidProof, "proof_iat_stale")),
         (world.proof(|p| p.now = future), (ErrorCode::InvalidProof, "proof_iat_future")),
         (world.proof(|p| p.nonce = None), (ErrorCode::InvalidProof, "proof_nonce_missing")),
@@ -324,7 +333,18 @@ async fn credential_refusals_leave_the_state() {
         .to_string();
     assert_eq!(
         code(world.issuer.issue(Some(&token), two.as_bytes()).await),
+        (ErrorCode::InvalidProof, "proof_key_repeated")
+    );
+    let many = json!({"credential_configuration_id": "patient_identity", "proofs": {"jwt": vec![proof; 11]}});
+    assert_eq!(
+        code(world.issuer.issue(Some(&token), many.to_string().as_bytes()).await),
         (ErrorCode::InvalidProof, "proof_count")
+    );
+    let named =
+        json!({"credential_identifier": "patient_identity.x", "proofs": {"jwt": [world.proof(|_| {})]}});
+    assert_eq!(
+        code(world.issuer.issue(Some(&token), named.to_string().as_bytes()).await),
+        (ErrorCode::UnknownCredentialIdentifier, "credential_identifier")
     );
     assert_eq!(world.snapshot().await, before);
 
@@ -532,7 +552,9 @@ fn metadata_says_what_is_there() {
             world.issuer.settings.vct(kind)
         );
     }
-    assert!(metadata.batch_credential_issuance.is_none());
+    assert_eq!(metadata.batch_credential_issuance.unwrap().batch_size, 10);
+    let single = World::new(|settings| settings.batch_size = 1);
+    assert!(single.issuer.credential_issuer_metadata().unwrap().batch_credential_issuance.is_none());
     assert_eq!(
         catalogue::did_web("https://a.example:8443/x/y").unwrap().as_str(),
         "did:web:a.example%3A8443:x:y"
@@ -544,7 +566,9 @@ fn metadata_says_what_is_there() {
 
 #[test]
 fn settings_are_checked() {
-    let change: [fn(&mut Settings); 6] = [
+    let change: [fn(&mut Settings); 8] = [
+        |s| s.batch_size = 0,
+        |s| s.batch_size = 33,
         |s| s.identifier.push('/'),
         |s| s.offer_lifetime = 0,
         |s| s.status_list_entries = 7,
@@ -558,4 +582,104 @@ fn settings_are_checked() {
         change(&mut settings);
         assert_eq!(settings.check().unwrap_err().code(), "issuer_settings");
     }
+}
+
+/// Key proofs of `count` fresh keys with one nonce.
+fn batch(world: &World, count: usize) -> Vec<String> {
+    let nonce: &'static str = Box::leak(world.issuer.nonce().into_boxed_str());
+    let proof = |_| {
+        let key = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
+        let input = KeyProofInput {
+            key: key.public_key(),
+            audience: ISSUER,
+            nonce: Some(nonce),
+            client_id: None,
+            ak_jkt: None,
+            now: world.clock.now(),
+        };
+        let input = key_proof::signing_input(&input).unwrap();
+        let signature = key.sign(input.as_bytes()).unwrap();
+        jws::assemble(input, &signature)
+    };
+    (0..count).map(proof).collect()
+}
+
+#[tokio::test]
+async fn a_batch_is_one_request_with_a_key_and_a_status_entry_each() {
+    let world = World::new(|settings| settings.status_list_entries = 4);
+    let offer = world.offer(&["patient_identity"], false).await;
+    let token = world.token(&offer).await.unwrap().access_token;
+    let proofs = batch(&world, 10);
+    let body = json!({"credential_configuration_id": "patient_identity", "proofs": {"jwt": proofs}});
+    let response = world.issuer.issue(Some(&token), body.to_string().as_bytes()).await.unwrap();
+    let (mut keys, mut entries) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+    for credential in &response.credentials {
+        let parsed = UnverifiedSdJwtVc::parse(credential, &Limits::DEFAULT).unwrap();
+        let status = parsed.status_reference().unwrap().unwrap();
+        entries.insert((status.uri, status.idx));
+        let signed = jws::UnverifiedJws::parse(parsed.sd_jwt().split('~').next().unwrap(), &Limits::DEFAULT);
+        let payload = strict::parse(signed.unwrap().payload(), &Limits::DEFAULT).unwrap();
+        keys.insert(payload["cnf"]["jwk"]["x"].as_str().unwrap().to_owned());
+    }
+    assert_eq!((response.credentials.len(), keys.len(), entries.len()), (10, 10, 10));
+    assert_eq!(world.rows(records::NONCES).await.len(), 1, "one nonce for all proofs");
+    // One notification speaks for all of them.
+    let note = json!({"notification_id": response.notification_id, "event": "credential_accepted"});
+    world.issuer.notify(Some(&token), note.to_string().as_bytes()).await.unwrap();
+    let all = world.issuer.credentials(None, 20).await.unwrap();
+    assert!(all.len() == 10 && all.iter().all(|one| one.event.is_some()));
+    let summary = world.issuer.offer_summary(&offer.id).await.unwrap().unwrap();
+    assert_eq!((summary.state, summary.credentials.len()), (OfferState::Issued, 10));
+}
+
+#[tokio::test]
+async fn one_bad_proof_spoils_the_batch() {
+    let world = World::new(|_| {});
+    let offer = world.offer(&["patient_identity"], false).await;
+    let token = world.token(&offer).await.unwrap().access_token;
+    let before = world.snapshot().await;
+    let good = batch(&world, 3);
+    let fresh = || batch(&world, 1).remove(0);
+    let table = [
+        (none_alg(&fresh()), (ErrorCode::InvalidProof, "proof_alg")),
+        (world.proof(|p| p.nonce = None), (ErrorCode::InvalidProof, "proof_nonce_missing")),
+        (world.proof(|p| p.nonce = Some(URL_NONCE)), (ErrorCode::InvalidNonce, "nonce_unknown")),
+        (good[0].clone(), (ErrorCode::InvalidProof, "proof_key_repeated")),
+    ];
+    for (bad, expected) in table {
+        let proofs: Vec<_> = good.iter().cloned().chain([bad]).collect();
+        let body = json!({"credential_configuration_id": "patient_identity", "proofs": {"jwt": proofs}});
+        let refused = world.issuer.issue(Some(&token), body.to_string().as_bytes()).await;
+        assert_eq!(code(refused), expected);
+    }
+    assert_eq!(world.snapshot().await, before, "no nonce was used, nothing was issued");
+}
+
+#[tokio::test]
+async fn authorization_details_choose_and_name_datasets() {
+    let world = World::new(|_| {});
+    let offer = world.offer(&["patient_identity", "insurance_coverage"], false).await;
+    let code_of = offer.offer.grants.pre_authorized_code.clone().unwrap().pre_authorized_code;
+    let ask = |ids: &[&str]| TokenRequest {
+        pre_authorized_code: code_of.clone(),
+        tx_code: None,
+        client_id: None,
+        authorization_details: ids.iter().map(|id| AuthorizationDetail::of(id)).collect(),
+    };
+    let refused = world.issuer.exchange(&encoded(&ask(&["driving_licence"]))).await;
+    assert_eq!(code(refused), (ErrorCode::InvalidAuthorizationDetails, "authorization_details"));
+    let token = world.issuer.exchange(&encoded(&ask(&["insurance_coverage"]))).await.unwrap();
+    let details = token.authorization_details.unwrap();
+    let [detail] = details.as_slice() else { panic!("one credential was asked for") };
+    let [identifier] = detail.credential_identifiers.as_slice() else { panic!("one dataset") };
+    let request =
+        |member: &str, id: &str, proof: String| json!({member: id, "proofs": {"jwt": [proof]}}).to_string();
+    let token = token.access_token;
+    let not_asked = request("credential_configuration_id", "patient_identity", world.proof(|_| {}));
+    let refused = world.issuer.issue(Some(&token), not_asked.as_bytes()).await;
+    assert_eq!(code(refused), (ErrorCode::InsufficientScope, "access_token_scope"));
+    let issued = request("credential_identifier", identifier, world.proof(|_| {}));
+    let credential = world.issuer.issue(Some(&token), issued.as_bytes()).await.unwrap().credentials.remove(0);
+    let parsed = UnverifiedSdJwtVc::parse(&credential, &Limits::DEFAULT).unwrap();
+    assert!(parsed.vct().ends_with("insurance-coverage"));
 }

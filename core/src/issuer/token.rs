@@ -2,10 +2,12 @@
 
 use subtle::ConstantTimeEq;
 
+use super::issue::identifier;
 use super::offer::dataset_key;
-use super::records::{CODES, CodeRecord, DATASETS, OFFERS, OfferRecord, TOKENS, TokenRecord};
-use super::{Issuer, OfferState, fresh, hashed};
+use super::records::{CODES, CodeRecord, DATASETS, GrantRecord, OFFERS, OfferRecord};
+use super::{Issuer, OfferState, hashed};
 use crate::error::{Error, Result};
+use crate::protocol::openid4vci::authorization_details::AuthorizationDetail;
 use crate::protocol::openid4vci::credential::{ErrorCode, Refusal};
 use crate::protocol::openid4vci::token::{TokenRequest, TokenResponse};
 use crate::store::{CommitError, Expect, Stored, Write, read_json};
@@ -26,10 +28,12 @@ impl Issuer {
     ///
     /// # Errors
     /// `invalid_request` (`token_form`, `tx_code_missing`, `tx_code_unexpected`), `unsupported_grant_type`,
-    /// `invalid_grant` (`code_unknown`, `tx_code_wrong`), `invalid_client` (`client_unknown`).
+    /// `invalid_grant` (`code_unknown`, `tx_code_wrong`), `invalid_client` (`client_unknown`),
+    /// `invalid_authorization_details` (`authorization_details`).
     pub async fn exchange(&self, form: &[u8]) -> Result<TokenResponse, Refusal> {
         let request = TokenRequest::parse_form(form, &self.limits).map_err(|error| match error.code() {
             "token_grant_type" => ErrorCode::UnsupportedGrantType.refuse()(error),
+            "authorization_details" => ErrorCode::InvalidAuthorizationDetails.refuse()(error),
             _ => ErrorCode::InvalidRequest.refuse()(error),
         })?;
         self.check_client(request.client_id.as_deref())?;
@@ -73,6 +77,7 @@ impl Issuer {
 
     fn judge(&self, request: &TokenRequest, code: &CodeRecord) -> Result<Decision, Refusal> {
         let bad = ErrorCode::InvalidRequest.refuse();
+        check_details(&request.authorization_details, &code.configuration_ids)?;
         match (&code.tx_code, &request.tx_code) {
             (None, None) => Ok(Decision::Admit),
             (None, Some(_)) => {
@@ -94,26 +99,25 @@ impl Issuer {
         request: &TokenRequest,
         code: Stored<CodeRecord>,
     ) -> Result<Result<TokenResponse, Refusal>, CommitError> {
-        let access_token = fresh(&*self.random);
-        let token = TokenRecord {
+        let details = &request.authorization_details;
+        let grant = GrantRecord {
             offer_id: code.value.offer_id.clone(),
             client_id: request.client_id.clone(),
-            configuration_ids: code.value.configuration_ids.clone(),
+            configuration_ids: wanted(&code.value.configuration_ids, details),
             issued: Vec::new(),
-            enrolled: None,
+            enrolled: Vec::new(),
+            identifiers: !details.is_empty(),
         };
-        let end = self.now().plus(self.settings.token_lifetime);
-        let mut writes = vec![
-            Write::delete(CODES, hashed(&request.pre_authorized_code), Expect::Version(code.version)),
-            Write::put_json(TOKENS, hashed(&access_token), Expect::Absent, &token, Some(end))?,
-        ];
+        let (access_token, mut writes) = self.new_grant(&grant)?;
+        let used = hashed(&request.pre_authorized_code);
+        writes.push(Write::delete(CODES, used, Expect::Version(code.version)));
         writes.extend(self.offer_write(&code.value.offer_id, OfferState::Redeemed).await?);
         self.store.commit(writes).await?;
         Ok(Ok(TokenResponse {
             access_token,
             token_type: "Bearer".into(),
             expires_in: Some(self.settings.token_lifetime),
-            authorization_details: None,
+            authorization_details: granted(&grant),
         }))
     }
 
@@ -151,4 +155,28 @@ impl Issuer {
         let expect = Expect::Version(stored.version);
         Write::put_json(OFFERS, id.as_bytes(), expect, &offer, stored.expires_at).map(Some)
     }
+}
+
+/// What is asked for must have been offered (RFC 9396 section 5).
+fn check_details(details: &[AuthorizationDetail], offered: &[String]) -> Result<(), Refusal> {
+    if details.iter().all(|detail| offered.contains(&detail.credential_configuration_id)) {
+        return Ok(());
+    }
+    let error = Error::refused("authorization_details", "a credential is asked for that was not offered");
+    Err(ErrorCode::InvalidAuthorizationDetails.refuse()(error))
+}
+
+/// Everything that was offered, or the part that the request names.
+fn wanted(offered: &[String], details: &[AuthorizationDetail]) -> Vec<String> {
+    let named = |id: &&String| details.iter().any(|detail| detail.credential_configuration_id == **id);
+    offered.iter().filter(|id| details.is_empty() || named(id)).cloned().collect()
+}
+
+/// The authorization details of a token response, when the request used them.
+fn granted(grant: &GrantRecord) -> Option<Vec<AuthorizationDetail>> {
+    let detail = |id: &String| AuthorizationDetail {
+        credential_identifiers: vec![identifier(grant, id)],
+        ..AuthorizationDetail::of(id)
+    };
+    grant.identifiers.then(|| grant.configuration_ids.iter().map(detail).collect())
 }

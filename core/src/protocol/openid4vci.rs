@@ -5,6 +5,7 @@
 //! notification. Not carried: authorization code grant, deferred and batch issuance, encryption, signed metadata,
 //! proof types `di_vp` and `attestation`.
 
+pub mod authorization_details;
 pub mod credential;
 pub mod key_proof;
 pub mod metadata;

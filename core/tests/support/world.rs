@@ -219,6 +219,7 @@ impl World {
             digest_algorithm: DigestAlgorithm::Sha256,
         };
         StoredCredential {
+            batch: None,
             id: format!("{}-{}", wanted.vct.rsplit('/').next().unwrap(), holder.alias),
             format: carekey_core::credential::CredentialFormat::DcSdJwt,
             credential: issue(input, &self.issuer, &SystemRandom).unwrap(),
@@ -266,7 +267,7 @@ impl World {
 
 /// An answer of a web server in memory.
 pub fn answer(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> HttpResponse {
-    HttpResponse { status, content_type: Some(content_type.into()), body: body.into() }
+    HttpResponse { status, content_type: Some(content_type.into()), headers: Vec::new(), body: body.into() }
 }
 
 /// A web in memory: one function that answers everything.

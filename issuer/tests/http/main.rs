@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // test code
 
+mod batch;
 mod once;
 mod vc_api;
 mod world;

@@ -17,7 +17,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use url::Url;
 
-const TABLES: [Table; 12] = [
+const TABLES: [Table; 13] = [
+    Table::new("grants"),
     Table::new("offers"),
     Table::new("offer_codes"),
     Table::new("datasets"),

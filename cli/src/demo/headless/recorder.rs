@@ -49,7 +49,12 @@ impl HttpClient for Recorder {
             };
             if hold {
                 let content_type = Some("application/json".to_owned());
-                return Ok(HttpResponse { status: 200, content_type, body: b"{}".to_vec() });
+                return Ok(HttpResponse {
+                    status: 200,
+                    content_type,
+                    headers: Vec::new(),
+                    body: b"{}".to_vec(),
+                });
             }
         }
         self.inner.send(request).await

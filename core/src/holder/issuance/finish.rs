@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::prepare::{PreparedItem, give_up};
+use super::prepare::{Name, PreparedItem, give_up};
 use super::verify::{Expected, Received, verify};
 use super::{IssuanceContext, PreparedIssuance, exchange};
 use crate::credential::CredentialFormat;
@@ -17,7 +17,7 @@ use crate::jose::jwk::Jwk;
 use crate::jose::jws;
 use crate::key::SignatureAlgorithm;
 use crate::limits::Limits;
-use crate::protocol::openid4vci::credential::{CredentialRequest, CredentialResponse};
+use crate::protocol::openid4vci::credential::{CredentialName, CredentialRequest, CredentialResponse};
 use crate::protocol::openid4vci::key_proof::{self, KeyProofInput};
 use crate::protocol::openid4vci::notification::{NotificationEvent, NotificationRequest};
 use crate::webauthn::UserVerification;
@@ -55,23 +55,41 @@ struct Registered {
 /// issuer is told) and the holder keys are forgotten, unless the issuer refused.
 ///
 /// `registration` answers [`PreparedIssuance::creation_options`]; without it, credentials come without a WebAuthn key,
-/// if the issuer agrees.
+/// if the issuer agrees. All copies share that key; see [`finish_copies`] for a key each.
 ///
 /// # Errors
-/// `registration_unexpected`; the codes of [`registration::verify`]; `issuance_refused` and its kin; the codes of
+/// `registration_unexpected`; `issued_count`: more credentials than keys; the codes of [`registration::verify`]; `issuance_refused` and its kin; the codes of
 /// verification (`issued_vct`, `issued_cnf`, `issued_binding`, `issued_issuer`, and those of the credential's format).
 pub async fn finish(
     prepared: &PreparedIssuance,
     registration: Option<&RegistrationResponse>,
     context: &IssuanceContext<'_>,
 ) -> Result<FinishedIssuance> {
-    let registered = match (&prepared.creation_options, registration) {
-        (_, None) => None,
-        (None, Some(_)) => {
-            return Err(Error::misuse("registration_unexpected", "no WebAuthn registration was asked for"));
-        }
-        (Some(options), Some(response)) => Some(registered(options.challenge.as_ref(), response, context)?),
-    };
+    finish_copies(prepared, registration.map(std::slice::from_ref).unwrap_or_default(), context).await
+}
+
+/// [`finish`], with one registration per copy: the first answers [`PreparedIssuance::creation_options`], the others
+/// [`PreparedIssuance::copy_options`].
+///
+/// # Errors
+/// Those of [`finish`]; `registration_count`: neither none, nor one, nor one per copy.
+pub async fn finish_copies(
+    prepared: &PreparedIssuance,
+    registrations: &[RegistrationResponse],
+    context: &IssuanceContext<'_>,
+) -> Result<FinishedIssuance> {
+    let options: Vec<_> = prepared.creation_options.iter().chain(&prepared.copy_options).collect();
+    if options.is_empty() && !registrations.is_empty() {
+        return Err(Error::misuse("registration_unexpected", "no WebAuthn registration was asked for"));
+    }
+    if registrations.len() > 1 && registrations.len() != options.len() {
+        return Err(Error::misuse("registration_count", "one registration for all copies, or one each"));
+    }
+    let registered = options
+        .iter()
+        .zip(registrations)
+        .map(|(options, response)| registered(options.challenge.as_ref(), response, context))
+        .collect::<Result<Vec<_>>>()?;
     let mut finished = FinishedIssuance {
         credentials: Vec::new(),
         notifications: Notifications {
@@ -80,7 +98,7 @@ pub async fn finish(
             ids: Vec::new(),
         },
     };
-    match collect(prepared, registered.as_ref(), &mut finished, context).await {
+    match collect(prepared, &registered, &mut finished, context).await {
         Ok(()) => Ok(finished),
         Err(error) => {
             // Best effort: the reason is what matters.
@@ -146,95 +164,134 @@ fn registered(
     Ok(Registered { key, response })
 }
 
+/// The key of copy number `at`: its own, or the one that all copies share.
+fn key_of(registered: &[Registered], at: usize) -> Option<&Registered> {
+    registered.get(at).or_else(|| registered.first())
+}
+
 async fn collect(
     prepared: &PreparedIssuance,
-    registered: Option<&Registered>,
+    registered: &[Registered],
     finished: &mut FinishedIssuance,
     context: &IssuanceContext<'_>,
 ) -> Result<()> {
-    // The credential that carries the registration comes first: the others name what it enrolled.
+    // The credential that carries the registrations comes first: the others name what it enrolled.
     let (first, rest): (Vec<_>, Vec<_>) =
-        prepared.items.iter().partition(|item| item.enrolment_nonce.is_some() && registered.is_some());
+        prepared.items.iter().partition(|item| item.enrolment_nonce.is_some() && !registered.is_empty());
     let items: Vec<&PreparedItem> = first.into_iter().chain(rest).collect();
     let mut nonces = Vec::new();
     for item in &items {
-        nonces.push(match (&item.enrolment_nonce, registered) {
-            (Some(nonce), Some(_)) => Some(nonce.clone()),
+        nonces.push(match &item.enrolment_nonce {
+            Some(nonce) if !registered.is_empty() => Some(nonce.clone()),
             _ => exchange::nonce(prepared.review.nonce_endpoint.as_ref(), context).await?,
         });
     }
     // All signatures in one go: at most one prompt of a key store that asks.
-    let proofs = key_proofs(&items, &nonces, &prepared.review.credential_issuer, registered, context).await?;
-    for (item, proof) in items.into_iter().zip(proofs) {
-        let response = request(prepared, item, proof, registered, context).await?;
+    let proofs = key_proofs(&items, &nonces, prepared, registered, context).await?;
+    for (item, proofs) in items.into_iter().zip(proofs) {
+        let response = request(prepared, item, proofs, registered, context).await?;
         finished.notifications.ids.extend(response.notification_id);
-        let [compact] = response.credentials.as_slice() else {
-            return Err(Error::malformed("credential_response", "one credential was asked for"));
-        };
-        let ak = registered.filter(|_| item.offered.binds_webauthn);
-        let expected = Expected {
-            credential_issuer: &prepared.review.credential_issuer,
-            vct: &item.offered.vct,
-            hk: &item.hk,
-            ak_jkt: ak.map(|registered| registered.key.jkt.as_str()),
-        };
-        let received = verify(compact, &expected, context).await?;
-        finished.credentials.push(stored(prepared, item, compact, received, ak, context));
+        take(prepared, item, &response.credentials, registered, finished, context).await?;
     }
     Ok(())
 }
 
+/// Verifies what came for one item. The issuer may give fewer copies than keys were sent, each for a key of its own; the
+/// other keys are forgotten.
+async fn take(
+    prepared: &PreparedIssuance,
+    item: &PreparedItem,
+    credentials: &[String],
+    registered: &[Registered],
+    finished: &mut FinishedIssuance,
+    context: &IssuanceContext<'_>,
+) -> Result<()> {
+    if credentials.len() > item.keys.len() {
+        return Err(Error::malformed("issued_count", "more credentials than keys were sent"));
+    }
+    let ak = |at| key_of(registered, at).filter(|_| item.offered.binds_webauthn);
+    let keys: Vec<_> = item
+        .keys
+        .iter()
+        .enumerate()
+        .map(|(at, key)| (&key.jwk, ak(at).map(|registered| registered.key.jkt.as_str())))
+        .collect();
+    let expected = Expected {
+        credential_issuer: &prepared.review.credential_issuer,
+        vct: &item.offered.vct,
+        keys: &keys,
+    };
+    let batch = (credentials.len() > 1).then(|| context.random.token(16));
+    let mut used = Vec::new();
+    for compact in credentials {
+        let received = verify(compact, &expected, context).await?;
+        let at = received.key;
+        let Some(key) = item.keys.get(at).filter(|_| !used.contains(&at)) else {
+            return Err(Error::untrusted("issued_cnf", "two credentials are bound to one key"));
+        };
+        used.push(at);
+        let held = Held { compact, alias: &key.alias, batch: batch.as_deref(), ak: ak(at) };
+        finished.credentials.push(stored(prepared, item, held, received, context));
+    }
+    for (at, key) in item.keys.iter().enumerate() {
+        if !used.contains(&at) {
+            let _ = context.keys.delete(&key.alias).await;
+        }
+    }
+    Ok(())
+}
+
+/// The key proofs of each item, one per copy.
 async fn key_proofs(
     items: &[&PreparedItem],
     nonces: &[Option<String>],
-    audience: &str,
-    registered: Option<&Registered>,
+    prepared: &PreparedIssuance,
+    registered: &[Registered],
     context: &IssuanceContext<'_>,
-) -> Result<Vec<String>> {
-    let mut inputs = Vec::new();
+) -> Result<Vec<Vec<String>>> {
+    let (mut inputs, mut messages) = (Vec::new(), Vec::new());
     for (item, nonce) in items.iter().zip(nonces) {
-        let key = item.hk.public_key()?;
-        inputs.push(key_proof::signing_input(&KeyProofInput {
-            key: &key,
-            audience,
-            nonce: nonce.as_deref(),
-            client_id: Some(&context.wallet.client_id),
-            ak_jkt: registered
-                .filter(|_| item.offered.binds_webauthn)
-                .map(|registered| registered.key.jkt.as_str()),
-            now: context.clock.now(),
-        })?);
+        for (at, key) in item.keys.iter().enumerate() {
+            let ak = key_of(registered, at).filter(|_| item.offered.binds_webauthn);
+            let input = key_proof::signing_input(&KeyProofInput {
+                key: &key.jwk.public_key()?,
+                audience: &prepared.review.credential_issuer,
+                nonce: nonce.as_deref(),
+                client_id: Some(&context.wallet.client_id),
+                ak_jkt: ak.map(|registered| registered.key.jkt.as_str()),
+                now: context.clock.now(),
+            })?;
+            messages.push(SignItem { alias: key.alias.clone(), message: input.as_bytes().to_vec() });
+            inputs.push(input);
+        }
     }
-    let messages = items
-        .iter()
-        .zip(&inputs)
-        .map(|(item, input)| SignItem { alias: item.hk_alias.clone(), message: input.as_bytes().to_vec() });
-    let signatures = context.keys.sign(messages.collect()).await?;
+    let signatures = context.keys.sign(messages).await?;
     if signatures.len() != inputs.len() {
         return Err(Error::misuse(
             "holder_keys_signatures",
             "the key store returned another number of signatures",
         ));
     }
-    Ok(inputs
-        .into_iter()
-        .zip(signatures)
-        .map(|(input, signature)| jws::assemble(input, &signature))
-        .collect())
+    let mut proofs =
+        inputs.into_iter().zip(signatures).map(|(input, signature)| jws::assemble(input, &signature));
+    Ok(items.iter().map(|item| proofs.by_ref().take(item.keys.len()).collect()).collect())
 }
 
 async fn request(
     prepared: &PreparedIssuance,
     item: &PreparedItem,
-    proof: String,
-    registered: Option<&Registered>,
+    proofs: Vec<String>,
+    registered: &[Registered],
     context: &IssuanceContext<'_>,
 ) -> Result<CredentialResponse> {
-    let carries = registered.filter(|_| item.enrolment_nonce.is_some());
+    let carries = item.enrolment_nonce.is_some();
     let request = CredentialRequest {
-        credential_configuration_id: item.offered.configuration_id.clone(),
-        proofs: vec![proof],
-        webauthn_registrations: carries.map(|registered| registered.response.clone()).into_iter().collect(),
+        credential: match &item.name {
+            Name::Configuration => CredentialName::Configuration(item.offered.configuration_id.clone()),
+            Name::Identifier(identifier) => CredentialName::Identifier(identifier.clone()),
+        },
+        proofs,
+        webauthn_registrations: registered.iter().filter(|_| carries).map(|r| r.response.clone()).collect(),
     };
     let endpoint = prepared.review.credential_endpoint.clone();
     let request = HttpRequest::post_json(endpoint, &request.to_value()).bearer(&prepared.access_token);
@@ -242,22 +299,30 @@ async fn request(
     CredentialResponse::parse(&body, &Limits::DEFAULT)
 }
 
+/// A credential with the keys that it is held by.
+struct Held<'a> {
+    compact: &'a str,
+    alias: &'a str,
+    batch: Option<&'a str>,
+    ak: Option<&'a Registered>,
+}
+
 fn stored(
     prepared: &PreparedIssuance,
     item: &PreparedItem,
-    compact: &str,
+    held: Held<'_>,
     received: Received,
-    ak: Option<&Registered>,
     context: &IssuanceContext<'_>,
 ) -> StoredCredential {
     StoredCredential {
         id: context.random.token(16),
         format: CredentialFormat::DcSdJwt,
-        credential: compact.to_owned(),
+        credential: held.compact.to_owned(),
         vct: item.offered.vct.clone(),
         configuration_id: item.offered.configuration_id.clone(),
-        hk_alias: item.hk_alias.clone(),
-        ak: ak.filter(|_| received.ak_bound).map(|registered| registered.key.clone()),
+        hk_alias: held.alias.to_owned(),
+        batch: held.batch.map(str::to_owned),
+        ak: held.ak.filter(|_| received.ak_bound).map(|registered| registered.key.clone()),
         issuer: received.credential.issuer().to_owned(),
         credential_issuer: prepared.review.credential_issuer.clone(),
         issuer_name: prepared.review.issuer_name.clone(),

@@ -12,9 +12,37 @@ use crate::holder::http::HttpRequest;
 use crate::holder::{KeyPurpose, WalletIdentity};
 use crate::jose::jwk::Jwk;
 use crate::limits::Limits;
+use crate::protocol::openid4vci::authorization_details::AuthorizationDetail;
+use crate::protocol::openid4vci::credential::MAX_PROOFS;
 use crate::protocol::openid4vci::token::{TokenRequest, TokenResponse};
 use crate::webauthn::Bytes;
 use crate::webauthn::options::{CreationOptions, RelyingParty, User};
+
+/// Most copies of one credential that are asked for.
+const MAX_COPIES: u32 = 32;
+const _: () = assert!(MAX_PROOFS == 32, "as many as a request carries");
+
+/// What the person agreed to. A transaction code alone converts into it: one copy of everything.
+#[derive(Clone, Copy, Default)]
+pub struct Acceptance<'a> {
+    /// The transaction code, if the offer wants one.
+    pub tx_code: Option<&'a str>,
+    /// Copies of each credential, each with a holder key of its own, so that each may be shown to one verifier only; at
+    /// least 1 and at most [`OfferReview::batch_size`] are asked for.
+    pub copies: u32,
+}
+
+impl<'a> From<Option<&'a str>> for Acceptance<'a> {
+    fn from(tx_code: Option<&'a str>) -> Self {
+        Self { tx_code, copies: 1 }
+    }
+}
+
+impl fmt::Debug for Acceptance<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptance").field("copies", &self.copies).finish_non_exhaustive()
+    }
+}
 
 /// A collection that waits for the authenticator. It holds the access token: keep it where credentials are kept. `Debug`
 /// shows the issuer only.
@@ -23,21 +51,39 @@ pub struct PreparedIssuance {
     /// Options for the one WebAuthn registration (`PublicKeyCredentialCreationOptionsJSON`); `None` when the issuer
     /// binds no WebAuthn key.
     pub creation_options: Option<CreationOptions>,
+    /// The same for the second and further copies, for authenticators that make several keys in one ceremony (the
+    /// embedded one): then each copy has a WebAuthn key of its own too. Others share the key of the first.
+    pub copy_options: Vec<CreationOptions>,
     /// What was reviewed.
     pub review: OfferReview,
     pub(super) access_token: String,
-    /// One per credential, in the order of the review.
+    /// One per credential dataset, in the order of the review.
     pub(super) items: Vec<PreparedItem>,
 }
 
-/// One credential to collect: its holder key, and the nonce when it was already needed.
+/// One credential to collect: its holder keys, and the nonce when it was already needed.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct PreparedItem {
     pub(super) offered: OfferedCredential,
-    pub(super) hk_alias: String,
-    pub(super) hk: Jwk,
-    /// The nonce that AK's challenge commits to: the first credential that binds AK only.
+    pub(super) name: Name,
+    /// One per copy.
+    pub(super) keys: Vec<PreparedKey>,
+    /// The nonce that the challenges of the registrations commit to: the first credential that binds AK only.
     pub(super) enrolment_nonce: Option<String>,
+}
+
+/// How the credential request names what it wants.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) enum Name {
+    Configuration,
+    Identifier(String),
+}
+
+/// A holder key that waits for its credential.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct PreparedKey {
+    pub(super) alias: String,
+    pub(super) jwk: Jwk,
 }
 
 impl fmt::Debug for PreparedIssuance {
@@ -47,42 +93,73 @@ impl fmt::Debug for PreparedIssuance {
 }
 
 /// Accepts the offer: takes the access token with the code (and `tx_code`, if the offer wants one), makes a holder key
-/// per credential, and says what the authenticator is to be asked.
+/// per copy of each credential, and says what the authenticator is to be asked.
 ///
 /// # Errors
 /// `tx_code_missing`; `issuance_invalid_grant`: the transaction code is wrong, or the offer is used or over;
 /// `issuance_refused`; `issuance_nonce`: the issuer binds WebAuthn keys and hands out no nonce; of the key store.
-pub async fn prepare(
+pub async fn prepare<'a>(
     review: &OfferReview,
-    tx_code: Option<&str>,
+    acceptance: impl Into<Acceptance<'a>>,
     context: &IssuanceContext<'_>,
 ) -> Result<PreparedIssuance> {
-    let access_token = access_token(review, tx_code, context).await?;
-    let mut items = Vec::new();
-    for offered in &review.credentials {
-        match context.keys.generate(KeyPurpose::HolderKey).await {
-            Ok(key) => items.push(PreparedItem {
-                offered: offered.clone(),
-                hk_alias: key.alias,
-                hk: Jwk::from_key(&key.public_key),
-                enrolment_nonce: None,
-            }),
-            Err(error) => return Err(give_up(&items, error, context).await),
-        }
-    }
-    let mut prepared =
-        PreparedIssuance { creation_options: None, review: review.clone(), access_token, items };
-    match ceremony(&mut prepared, context).await {
+    let acceptance = acceptance.into();
+    let token = token(review, acceptance.tx_code, context).await?;
+    let copies = acceptance.copies.clamp(1, review.batch_size.clamp(1, MAX_COPIES));
+    let mut prepared = PreparedIssuance {
+        creation_options: None,
+        copy_options: Vec::new(),
+        review: review.clone(),
+        access_token: token.access_token,
+        items: items(review, token.authorization_details.as_deref()),
+    };
+    let filled = match fill(&mut prepared.items, copies, context).await {
+        Ok(()) => ceremony(&mut prepared, context).await,
+        Err(error) => Err(error),
+    };
+    match filled {
         Ok(()) => Ok(prepared),
         Err(error) => Err(give_up(&prepared.items, error, context).await),
     }
 }
 
-async fn access_token(
+/// What to ask for: where the token response named datasets, each of them (section 8.2); otherwise one per configuration.
+fn items(review: &OfferReview, details: Option<&[AuthorizationDetail]>) -> Vec<PreparedItem> {
+    let mut items = Vec::new();
+    for offered in &review.credentials {
+        let named =
+            |detail: &&AuthorizationDetail| detail.credential_configuration_id == offered.configuration_id;
+        let identifiers =
+            details.unwrap_or_default().iter().filter(named).flat_map(|d| &d.credential_identifiers);
+        let names: Vec<Name> = match details {
+            None => vec![Name::Configuration],
+            Some(_) => identifiers.cloned().map(Name::Identifier).collect(),
+        };
+        items.extend(names.into_iter().map(|name| PreparedItem {
+            offered: offered.clone(),
+            name,
+            keys: Vec::new(),
+            enrolment_nonce: None,
+        }));
+    }
+    items
+}
+
+async fn fill(items: &mut [PreparedItem], copies: u32, context: &IssuanceContext<'_>) -> Result<()> {
+    for item in items {
+        for _ in 0..copies {
+            let key = context.keys.generate(KeyPurpose::HolderKey).await?;
+            item.keys.push(PreparedKey { alias: key.alias, jwk: Jwk::from_key(&key.public_key) });
+        }
+    }
+    Ok(())
+}
+
+async fn token(
     review: &OfferReview,
     tx_code: Option<&str>,
     context: &IssuanceContext<'_>,
-) -> Result<String> {
+) -> Result<TokenResponse> {
     let tx_code = match (&review.tx_code, tx_code.map(str::trim)) {
         (Some(_), None | Some("")) => {
             return Err(Error::malformed("tx_code_missing", "the transaction code is missing"));
@@ -94,13 +171,14 @@ async fn access_token(
         pre_authorized_code: review.grant.pre_authorized_code.clone(),
         tx_code,
         client_id: Some(context.wallet.client_id.clone()),
+        authorization_details: review.details.clone(),
     };
-    let request = HttpRequest::post_form(review.token_endpoint.clone(), &request.to_form());
+    let request = HttpRequest::post_form(review.token_endpoint.clone(), &request.to_form()?);
     let body = exchange::expect_success(context.http.send(request).await?)?;
-    Ok(TokenResponse::parse(&body, &Limits::DEFAULT)?.access_token)
+    TokenResponse::parse(&body, &Limits::DEFAULT)
 }
 
-/// AK's challenge commits to the nonce and the holder key of the first credential that binds it.
+/// AK's challenge commits to the nonce and a holder key of the first credential that binds it: one challenge per copy.
 async fn ceremony(prepared: &mut PreparedIssuance, context: &IssuanceContext<'_>) -> Result<()> {
     let Some(item) = prepared.items.iter_mut().find(|item| item.offered.binds_webauthn) else {
         return Ok(());
@@ -108,16 +186,21 @@ async fn ceremony(prepared: &mut PreparedIssuance, context: &IssuanceContext<'_>
     let nonce = exchange::nonce(prepared.review.nonce_endpoint.as_ref(), context).await?;
     let nonce = nonce.ok_or_else(|| Error::unsupported("issuance_nonce", "the issuer hands out no nonce"))?;
     let wallet = context.wallet;
-    let challenge = EnrolmentStatement {
-        c_nonce: &nonce,
-        client_id: &wallet.client_id,
-        hk_jkt: &item.hk.thumbprint(),
-        iss: &prepared.review.credential_issuer,
-        rp_id: &wallet.rp_id,
+    let mut options = Vec::new();
+    for key in &item.keys {
+        let statement = EnrolmentStatement {
+            c_nonce: &nonce,
+            client_id: &wallet.client_id,
+            hk_jkt: &key.jwk.thumbprint(),
+            iss: &prepared.review.credential_issuer,
+            rp_id: &wallet.rp_id,
+        };
+        options.push(creation_options(wallet, statement.challenge()?)?);
     }
-    .challenge()?;
     item.enrolment_nonce = Some(nonce);
-    prepared.creation_options = Some(creation_options(wallet, challenge)?);
+    let mut options = options.into_iter();
+    prepared.creation_options = options.next();
+    prepared.copy_options = options.collect();
     Ok(())
 }
 
@@ -137,9 +220,9 @@ fn creation_options(wallet: &WalletIdentity, challenge: [u8; 32]) -> Result<Crea
 
 /// Forgets the holder keys that were made for nothing, and hands the reason on.
 pub(super) async fn give_up(items: &[PreparedItem], error: Error, context: &IssuanceContext<'_>) -> Error {
-    for item in items {
+    for key in items.iter().flat_map(|item| &item.keys) {
         // A key that cannot be deleted is of no use to anybody; the reason is what matters.
-        let _ = context.keys.delete(&item.hk_alias).await;
+        let _ = context.keys.delete(&key.alias).await;
     }
     error
 }

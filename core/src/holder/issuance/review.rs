@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::holder::{ClaimLabel, CredentialDisplay};
 use crate::limits::Limits;
 use crate::protocol::openid4vci::PRE_AUTHORIZED_CODE;
+use crate::protocol::openid4vci::authorization_details::{AuthorizationDetail, OPENID_CREDENTIAL};
 use crate::protocol::openid4vci::metadata::{
     self, AUTHORIZATION_SERVER, AuthorizationServerMetadata, CREDENTIAL_ISSUER, CredentialConfiguration,
     CredentialIssuerMetadata, CredentialMetadata,
@@ -33,6 +34,10 @@ pub struct OfferReview {
     pub unsupported: Vec<String>,
     /// What the person must enter, if anything.
     pub tx_code: Option<TxCode>,
+    /// Most copies of each credential that the issuer gives out at once, each bound to a key of its own.
+    pub batch_size: u32,
+    /// The authorization details that ask for the credentials, where the server understands them.
+    pub(super) details: Vec<AuthorizationDetail>,
     pub(super) grant: PreAuthorizedCodeGrant,
     pub(super) token_endpoint: Url,
     pub(super) credential_endpoint: Url,
@@ -84,6 +89,12 @@ pub async fn review(link: &str, context: &IssuanceContext<'_>) -> Result<OfferRe
     let issuer = issuer_metadata(&offer.credential_issuer, context).await?;
     let server = authorization_server(&issuer, &grant, context).await?;
     let (credentials, unsupported) = offered(&offer, &issuer, context.locale)?;
+    let details = if server.authorization_details_types_supported.iter().any(|kind| kind == OPENID_CREDENTIAL)
+    {
+        credentials.iter().map(|one| detail(one, &issuer)).collect()
+    } else {
+        Vec::new()
+    };
     let url = metadata::issuer_url(&offer.credential_issuer)?;
     let host = url.host_str().unwrap_or_default();
     let issuer_host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
@@ -94,6 +105,8 @@ pub async fn review(link: &str, context: &IssuanceContext<'_>) -> Result<OfferRe
         credentials,
         unsupported,
         tx_code: grant.tx_code.clone(),
+        batch_size: issuer.batch_credential_issuance.map_or(1, |batch| batch.batch_size),
+        details,
         grant,
         token_endpoint: server.token_endpoint,
         credential_endpoint: issuer.credential_endpoint,
@@ -101,6 +114,16 @@ pub async fn review(link: &str, context: &IssuanceContext<'_>) -> Result<OfferRe
         notification_endpoint: issuer.notification_endpoint,
         credential_issuer: offer.credential_issuer,
     })
+}
+
+/// Section 5.1.1: where the issuer names authorization servers, they must learn whose credential it is.
+fn detail(offered: &OfferedCredential, issuer: &CredentialIssuerMetadata) -> AuthorizationDetail {
+    let of_several = !issuer.authorization_servers.is_empty();
+    let locations = of_several.then(|| issuer.credential_issuer.clone());
+    AuthorizationDetail {
+        locations: locations.into_iter().collect(),
+        ..AuthorizationDetail::of(&offered.configuration_id)
+    }
 }
 
 async fn issuer_metadata(issuer: &str, context: &IssuanceContext<'_>) -> Result<CredentialIssuerMetadata> {

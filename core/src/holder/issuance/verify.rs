@@ -19,15 +19,16 @@ const SKEW: i64 = 60;
 pub(super) struct Expected<'a> {
     pub(super) credential_issuer: &'a str,
     pub(super) vct: &'a str,
-    pub(super) hk: &'a Jwk,
-    /// Thumbprint of the AK that was sent or named.
-    pub(super) ak_jkt: Option<&'a str>,
+    /// The holder keys that were sent, each with the thumbprint of the AK that its proof named.
+    pub(super) keys: &'a [(&'a Jwk, Option<&'a str>)],
 }
 
 /// A received credential that holds.
 pub(super) struct Received {
     pub(super) credential: VerifiedSdJwtVc,
     pub(super) issuer_trusted: bool,
+    /// Which of the holder keys it is bound to.
+    pub(super) key: usize,
     /// Whether the issuer bound the AK.
     pub(super) ak_bound: bool,
 }
@@ -36,7 +37,7 @@ pub(super) struct Received {
 ///
 /// # Errors
 /// The codes of [`UnverifiedSdJwtVc::parse`] and `verify_issued`; `issued_vct`: another type than offered;
-/// `issued_cnf`: not bound to the wallet's holder key; `issued_binding`: bound to a WebAuthn key that is not the wallet's;
+/// `issued_cnf`: not bound to a holder key of this request; `issued_binding`: bound to a WebAuthn key that is not the wallet's;
 /// `issued_issuer`: a key of an issuer other than the one that was asked.
 pub(super) async fn verify(
     compact: &str,
@@ -51,10 +52,12 @@ pub(super) async fn verify(
     let timing = Timing { now: context.clock.now(), skew: SKEW };
     let credential = unverified.verify_issued(&key, timing)?;
     let bound = credential.holder_key().map(|key| Jwk::from_key(key).thumbprint());
-    if bound != Some(expected.hk.thumbprint()) {
-        return Err(Error::untrusted("issued_cnf", "the credential is not bound to this wallet's key"));
-    }
-    let ak_bound = match (credential.claims().get(WEBAUTHN_BINDING), expected.ak_jkt) {
+    let mut keys = expected.keys.iter().enumerate();
+    let (key, ak_jkt) = keys
+        .find(|(_, (hk, _))| bound == Some(hk.thumbprint()))
+        .map(|(at, (_, ak_jkt))| (at, *ak_jkt))
+        .ok_or_else(|| Error::untrusted("issued_cnf", "the credential is not bound to this wallet's key"))?;
+    let ak_bound = match (credential.claims().get(WEBAUTHN_BINDING), ak_jkt) {
         (None, _) => false,
         (Some(claim), Some(jkt)) if WebauthnBinding::from_claim(claim)?.jwk.thumbprint() == jkt => true,
         (Some(_), _) => {
@@ -64,7 +67,7 @@ pub(super) async fn verify(
             ));
         }
     };
-    Ok(Received { credential, issuer_trusted, ak_bound })
+    Ok(Received { credential, issuer_trusted, key, ak_bound })
 }
 
 /// The key, and whether a trust rule of the wallet vouches for it. Without such a rule the signature is still checked

@@ -25,6 +25,8 @@ pub enum ErrorCode {
     InvalidClient,
     /// `unsupported_grant_type`
     UnsupportedGrantType,
+    /// `invalid_authorization_details` (RFC 9396 section 5)
+    InvalidAuthorizationDetails,
     /// No access token was sent: 401 without an error code (RFC 6750 section 3.1).
     MissingToken,
     /// `invalid_token`
@@ -61,6 +63,7 @@ impl ErrorCode {
             Self::InvalidGrant => "invalid_grant",
             Self::InvalidClient => "invalid_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidAuthorizationDetails => "invalid_authorization_details",
             Self::MissingToken | Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::InvalidCredentialRequest => "invalid_credential_request",
@@ -110,21 +113,31 @@ pub struct NonceResponse {
     pub c_nonce: String,
 }
 
+/// How a credential request names what it wants (section 8.2): exactly one of the two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CredentialName {
+    /// `credential_configuration_id`: a kind of credential.
+    Configuration(String),
+    /// `credential_identifier`: a credential dataset that the token response named.
+    Identifier(String),
+}
+
 /// A credential request with key proofs of type `jwt`. `Debug` shows counts only.
 #[derive(Clone, PartialEq)]
 pub struct CredentialRequest {
-    /// Which kind of credential.
-    pub credential_configuration_id: String,
+    /// What is wanted.
+    pub credential: CredentialName,
     /// Key proofs, compact JWS, at least one.
     pub proofs: Vec<String>,
-    /// CareKey's own parameter: one WebAuthn `RegistrationResponseJSON` per key proof, or none.
+    /// CareKey's own parameter: WebAuthn `RegistrationResponseJSON`s for the first key proofs, in their order. Further
+    /// proofs may name a key that was enrolled by one of them, or before under the same access token.
     pub webauthn_registrations: Vec<Value>,
 }
 
 impl fmt::Debug for CredentialRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CredentialRequest")
-            .field("credential_configuration_id", &self.credential_configuration_id)
+            .field("credential", &self.credential)
             .field("proofs", &self.proofs.len())
             .field("webauthn_registrations", &self.webauthn_registrations.len())
             .finish()
@@ -142,17 +155,15 @@ impl CredentialRequest {
         let value = strict::parse(bytes, limits).map_err(&malformed)?;
         let Value::Object(mut members) = value else { return Err(bad("the request is no JSON object")) };
 
-        if let Some(identifier) = members.get("credential_identifier") {
-            if members.contains_key("credential_configuration_id") || !identifier.is_string() {
-                return Err(bad("credential_identifier is misplaced or no string"));
+        let names = (members.remove("credential_configuration_id"), members.remove("credential_identifier"));
+        let credential = match names {
+            (Some(Value::String(id)), None) => CredentialName::Configuration(id),
+            (None, Some(Value::String(id))) => CredentialName::Identifier(id),
+            _ => {
+                return Err(bad(
+                    "exactly one string of credential_configuration_id and credential_identifier is needed",
+                ));
             }
-            return Err(ErrorCode::UnknownCredentialIdentifier.refuse()(Error::refused(
-                "credential_identifier",
-                "this issuer hands out no credential identifiers; send credential_configuration_id",
-            )));
-        }
-        let Some(Value::String(configuration)) = members.remove("credential_configuration_id") else {
-            return Err(bad("credential_configuration_id is missing or no string"));
         };
         if members.contains_key("credential_response_encryption") {
             return Err(ErrorCode::InvalidEncryptionParameters.refuse()(Error::unsupported(
@@ -166,15 +177,16 @@ impl CredentialRequest {
             Some(Value::Array(all)) if all.iter().all(Value::is_object) && all.len() <= MAX_PROOFS => all,
             Some(_) => return Err(bad("webauthn_registrations is no array of objects")),
         };
-        Ok(Self { credential_configuration_id: configuration, proofs, webauthn_registrations: registrations })
+        Ok(Self { credential, proofs, webauthn_registrations: registrations })
     }
 
     /// The request body.
     pub fn to_value(&self) -> Value {
-        let mut body = json!({
-            "credential_configuration_id": self.credential_configuration_id,
-            "proofs": {"jwt": self.proofs},
-        });
+        let (name, id) = match &self.credential {
+            CredentialName::Configuration(id) => ("credential_configuration_id", id),
+            CredentialName::Identifier(id) => ("credential_identifier", id),
+        };
+        let mut body = json!({name: id, "proofs": {"jwt": self.proofs}});
         if let (false, Some(members)) = (self.webauthn_registrations.is_empty(), body.as_object_mut()) {
             members
                 .insert("webauthn_registrations".into(), Value::Array(self.webauthn_registrations.clone()));
@@ -276,11 +288,14 @@ mod tests {
     #[test]
     fn reads_what_it_writes() {
         let request = CredentialRequest {
-            credential_configuration_id: "patient_identity".into(),
+            credential: CredentialName::Configuration("patient_identity".into()),
             proofs: vec!["a.b.c".into()],
             webauthn_registrations: vec![json!({"id": "x"})],
         };
         assert_eq!(parse(&request.to_value().to_string()).unwrap(), request);
+        let named =
+            CredentialRequest { credential: CredentialName::Identifier("x.1".into()), ..request.clone() };
+        assert_eq!(parse(&named.to_value().to_string()).unwrap(), named);
         let response = CredentialResponse {
             credentials: vec!["x".into(), r#"{"type":"VerifiableCredential"}"#.into()],
             notification_id: Some("n".into()),
@@ -304,7 +319,7 @@ mod tests {
                 InvalidCredentialRequest,
             ),
             (r#"{"credential_configuration_id":"a","credential_identifier":"b"}"#, InvalidCredentialRequest),
-            (r#"{"credential_identifier":"b"}"#, UnknownCredentialIdentifier),
+            (r#"{"credential_identifier":1}"#, InvalidCredentialRequest),
             (r#"{"credential_configuration_id":"a"}"#, InvalidProof),
             (r#"{"credential_configuration_id":"a","proofs":[]}"#, InvalidProof),
             (r#"{"credential_configuration_id":"a","proofs":{}}"#, InvalidProof),

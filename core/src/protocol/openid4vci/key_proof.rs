@@ -24,7 +24,7 @@ const MAX_NONCE: usize = 512;
 pub struct KeyProofExpectation<'a> {
     /// Credential issuer identifier.
     pub audience: &'a str,
-    /// The client that the access token was given to, if it said who it is.
+    /// The client that the access token was given to; `None` for a pre-authorized code without a client identifier.
     pub client_id: Option<&'a str>,
     /// Algorithms that the metadata announces.
     pub algorithms: &'a [SignatureAlgorithm],
@@ -101,10 +101,19 @@ pub fn verify(compact: &str, expect: &KeyProofExpectation<'_>, limits: &Limits) 
         Some(_) => return Err(Error::untrusted("proof_aud", "aud is another issuer")),
         None => return Err(Error::malformed("proof_claims", "aud is missing")),
     }
-    if let (Some(iss), Some(client_id)) = (text("iss")?, expect.client_id)
-        && iss != client_id
-    {
-        return Err(Error::untrusted("proof_iss", "iss is not the client of the access token"));
+    match (text("iss")?, expect.client_id) {
+        (None, _) => {}
+        (Some(iss), Some(client_id)) if iss == client_id => {}
+        (Some(_), Some(_)) => {
+            return Err(Error::untrusted("proof_iss", "iss is not the client of the access token"));
+        }
+        // Appendix F.1: it must be omitted.
+        (Some(_), None) => {
+            return Err(Error::malformed(
+                "proof_iss",
+                "iss without a client identifier in the token request",
+            ));
+        }
     }
     check_iat(claims, expect)?;
     let nonce = text("nonce")?.filter(|nonce| !nonce.is_empty() && nonce.len() <= MAX_NONCE);

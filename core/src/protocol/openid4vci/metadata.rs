@@ -61,7 +61,7 @@ pub struct CredentialIssuerMetadata {
     pub notification_endpoint: Option<Url>,
     /// Present when more than one key proof per request is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub batch_credential_issuance: Option<Value>,
+    pub batch_credential_issuance: Option<BatchSupport>,
     /// Present when responses can be encrypted; this build refuses issuers that require it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_response_encryption: Option<EncryptionSupport>,
@@ -73,6 +73,13 @@ pub struct CredentialIssuerMetadata {
     pub display: Vec<IssuerDisplay>,
     /// The kinds of credentials.
     pub credential_configurations_supported: Map<String, Value>,
+}
+
+/// How many credentials one request may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchSupport {
+    /// Most key proofs of one request, 2 or more.
+    pub batch_size: u32,
 }
 
 /// The part of the encryption announcements that decides whether this build can talk to the issuer.
@@ -103,6 +110,9 @@ impl CredentialIssuerMetadata {
         let metadata: Self = json::parse_as(bytes, limits)?;
         if metadata.credential_issuer != identifier {
             return Err(Error::untrusted("metadata_issuer_mismatch", "credential_issuer is another issuer"));
+        }
+        if metadata.batch_credential_issuance.is_some_and(|batch| batch.batch_size < 2) {
+            return Err(Error::malformed("metadata_batch_size", "batch_size is less than 2"));
         }
         Ok(metadata)
     }
@@ -271,6 +281,9 @@ pub struct AuthorizationServerMetadata {
     /// Client authentication methods of the token endpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_endpoint_auth_methods_supported: Vec<String>,
+    /// Types of authorization details (RFC 9396 section 10).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorization_details_types_supported: Vec<String>,
     /// Whether the pre-authorized code grant works without `client_id`.
     #[serde(rename = "pre-authorized_grant_anonymous_access_supported", default)]
     pub pre_authorized_grant_anonymous_access_supported: bool,

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::PRE_AUTHORIZED_CODE;
+use super::authorization_details::{self, AuthorizationDetail};
 use crate::encoding::json;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -22,6 +22,8 @@ pub struct TokenRequest {
     pub tx_code: Option<String>,
     /// The client identifier, if one was sent; clients do not authenticate.
     pub client_id: Option<String>,
+    /// The credentials that are wanted of those that were offered; empty: all, named by their configurations.
+    pub authorization_details: Vec<AuthorizationDetail>,
 }
 
 impl fmt::Debug for TokenRequest {
@@ -35,6 +37,7 @@ impl TokenRequest {
     ///
     /// # Errors
     /// `token_form`: not UTF-8, too long, a repeated or a missing parameter. `token_grant_type`: another grant type.
+    /// `authorization_details`: see [`authorization_details::parse`].
     pub fn parse_form(body: &[u8], limits: &Limits) -> Result<Self> {
         let form = Form::parse(body, limits)?;
         match form.one("grant_type")? {
@@ -51,18 +54,30 @@ impl TokenRequest {
                 .to_owned(),
             tx_code: form.one("tx_code")?.map(str::to_owned),
             client_id: form.one("client_id")?.filter(|id| !id.is_empty()).map(str::to_owned),
+            authorization_details: match form.one("authorization_details")? {
+                None => Vec::new(),
+                Some(text) => authorization_details::parse(text, limits)
+                    .map_err(|error| Error::malformed("authorization_details", error.detail().to_owned()))?,
+            },
         })
     }
 
     /// The form parameters of this request, in order.
-    pub fn to_form(&self) -> Vec<(&'static str, &str)> {
+    ///
+    /// # Errors
+    /// None in practice: see [`authorization_details::to_parameter`].
+    pub fn to_form(&self) -> Result<Vec<(&'static str, String)>> {
         let mut form = vec![
-            ("grant_type", PRE_AUTHORIZED_CODE),
-            ("pre-authorized_code", self.pre_authorized_code.as_str()),
+            ("grant_type", PRE_AUTHORIZED_CODE.to_owned()),
+            ("pre-authorized_code", self.pre_authorized_code.clone()),
         ];
-        form.extend(self.tx_code.as_deref().map(|code| ("tx_code", code)));
-        form.extend(self.client_id.as_deref().map(|id| ("client_id", id)));
-        form
+        form.extend(self.tx_code.clone().map(|code| ("tx_code", code)));
+        form.extend(self.client_id.clone().map(|id| ("client_id", id)));
+        if !self.authorization_details.is_empty() {
+            let details = authorization_details::to_parameter(&self.authorization_details)?;
+            form.push(("authorization_details", details));
+        }
+        Ok(form)
     }
 }
 
@@ -111,7 +126,7 @@ pub struct TokenResponse {
     pub expires_in: Option<i64>,
     /// Authorization details (RFC 9396): present when the server wants `credential_identifier` to be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub authorization_details: Option<Value>,
+    pub authorization_details: Option<Vec<AuthorizationDetail>>,
 }
 
 impl fmt::Debug for TokenResponse {
@@ -167,9 +182,10 @@ mod tests {
             pre_authorized_code: "a+b c&d".into(),
             tx_code: Some("1234".into()),
             client_id: Some("http://localhost:8802".into()),
+            authorization_details: vec![AuthorizationDetail::of("a")],
         };
-        let body =
-            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(request.to_form()).finish();
+        let form = request.to_form().unwrap();
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         assert_eq!(parse(&body).unwrap(), request);
         assert_eq!(parse(&format!("{body}&resource=x&unknown=1")).unwrap(), request);
         assert!(!format!("{request:?}").contains("1234"));
@@ -187,6 +203,7 @@ mod tests {
             (format!("{GRANT}&pre-authorized_code={}", "x".repeat(5000)), "token_form"),
             ("grant_type=authorization_code&code=x".to_owned(), "token_grant_type"),
             ("{\"grant_type\":1}".to_owned(), "token_form"),
+            (format!("{GRANT}&pre-authorized_code=x&authorization_details=%5B"), "authorization_details"),
         ] {
             assert_eq!(parse(&body).unwrap_err().code(), code, "{body:.80}");
         }
