@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use carekey_core::holder::http::{HttpClient, HttpRequest, HttpResponse, Method};
+use carekey_core::holder::http::{HttpClient, HttpRequest, HttpResponse, Method, RESPONSE_HEADERS};
 use carekey_core::{Error, Result};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::{Certificate, Client, Response};

@@ -57,10 +57,8 @@ impl HttpRequest {
     }
 
     /// A `POST` of `application/x-www-form-urlencoded` pairs.
-    pub fn post_form<N: AsRef<str>, V: AsRef<str>>(url: Url, pairs: &[(N, V)]) -> Self {
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref())))
-            .finish();
+    pub fn post_form(url: Url, pairs: &[(&str, &str)]) -> Self {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
         Self::post(url, "application/x-www-form-urlencoded", body.into_bytes())
     }
 

@@ -173,7 +173,9 @@ async fn token(
         client_id: Some(context.wallet.client_id.clone()),
         authorization_details: review.details.clone(),
     };
-    let request = HttpRequest::post_form(review.token_endpoint.clone(), &request.to_form()?);
+    let form = request.to_form()?;
+    let pairs: Vec<_> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let request = HttpRequest::post_form(review.token_endpoint.clone(), &pairs);
     let body = exchange::expect_success(context.http.send(request).await?)?;
     TokenResponse::parse(&body, &Limits::DEFAULT)
 }
