@@ -11,14 +11,9 @@ use carekey_core::clock::{Clock as _, SystemClock};
 use carekey_core::credential::claims::ClaimPath;
 use carekey_core::credential::issuer_key::IssuerKey;
 use carekey_core::credential::validity::Validity;
-use carekey_core::did::{Did, DidUrl, key};
 use carekey_core::encoding::{base64, json};
 use carekey_core::error::{Error, Result};
-use carekey_core::format::data_integrity::selective::DEFAULT_MANDATORY_POINTERS;
-use carekey_core::format::data_integrity::{
-    Contexts, Cryptosuite, Evidence, Expectation, Presentation, ProofOptions, ProofPurpose, add_proof, bbs,
-    derive, ecdsa_sd, verify_base_proofs, verify_proofs,
-};
+use carekey_core::format::data_integrity::Cryptosuite;
 use carekey_core::format::sd_jwt_vc::disclosure::DigestAlgorithm;
 use carekey_core::format::sd_jwt_vc::issue::{DisclosureFrame, IssueInput, IssuerKeyHeader, issue};
 use carekey_core::format::sd_jwt_vc::key_binding::{KeyBindingCheck, KeyBindingInput};
@@ -26,10 +21,10 @@ use carekey_core::format::sd_jwt_vc::verify::{Timing, UnverifiedSdJwtVc};
 use carekey_core::format::vc_jose;
 use carekey_core::format::vc_jose::verify::UnverifiedEnvelope;
 use carekey_core::jose::jwk::Jwk;
-use carekey_core::key::bbs::SecretKey;
 use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
 use carekey_core::limits::Limits;
-use carekey_core::random::{Random, SystemRandom};
+use carekey_core::random::SystemRandom;
+use carekey_tests::securing::{Issuer, present, verify};
 use serde_json::{Map, Value, json};
 
 const ISS: &str = "https://issuer.example";
@@ -53,13 +48,14 @@ fn answer(request: &Value) -> Result<Value> {
         ("verify", "dc+sd-jwt") => verify_sd_jwt(request),
         ("issue", "vc+cose") => issue_cose(request),
         ("verify", "vc+cose") => verify_cose(request),
-        ("issue", suite) => add(request, Cryptosuite::parse(suite)?),
-        ("derive", _) => {
-            let presentation = Presentation::new(&SystemRandom);
-            let pointers: Vec<String> = json::from_value(request["pointers"].clone())?;
-            derive(&request["document"], &pointers, &presentation, &Contexts::bundled()?)
+        ("issue", suite) => {
+            Issuer::new(Cryptosuite::parse(suite)?, algorithm(request)?, now())?.issue(&request["document"])
         }
-        _ => verify_proof(request),
+        ("derive", _) => {
+            let pointers: Vec<String> = json::from_value(request["pointers"].clone())?;
+            present(&request["document"], &pointers)
+        }
+        _ => Ok(verify(&request["document"], request["base"] == true, now())?.document().clone()),
     }
 }
 
@@ -79,49 +75,6 @@ fn algorithm(request: &Value) -> Result<SignatureAlgorithm> {
 
 fn now() -> carekey_core::UnixTime {
     SystemClock.now()
-}
-
-/// `document` with the key's DID as issuer and a proof of `suite`.
-fn add(request: &Value, suite: Cryptosuite) -> Result<Value> {
-    let (mut document, contexts) = (request["document"].clone(), Contexts::bundled()?);
-    let options = |document: &mut Value, did: &Did| -> Result<ProofOptions> {
-        document["issuer"] = did.as_str().into();
-        let method: DidUrl = did.with_fragment(did.method_specific_id())?;
-        let options = ProofOptions::new(suite, method, ProofPurpose::AssertionMethod);
-        Ok(ProofOptions { created: Some(now()), ..options })
-    };
-    let pointers = DEFAULT_MANDATORY_POINTERS;
-    if suite == Cryptosuite::Bbs2023 {
-        let key = SecretKey::generate(&SystemRandom)?;
-        let did = Did::parse(&format!("did:key:{}", key.public_key().to_multikey()))?;
-        let options = options(&mut document, &did)?;
-        bbs::add_base_proof(
-            &mut document,
-            &options,
-            &pointers,
-            &key,
-            &(&SystemRandom as &dyn Random).array(),
-            &contexts,
-        )?;
-        return Ok(document);
-    }
-    let key = SoftwareKey::generate(algorithm(request)?)?;
-    let options = options(&mut document, &key::encode(key.public_key())?)?;
-    if suite == Cryptosuite::EcdsaSd2023 {
-        let secrets = ecdsa_sd::BaseSecrets::generate(&SystemRandom)?;
-        ecdsa_sd::add_base_proof(&mut document, &options, &pointers, &key, &secrets, &contexts)?;
-    } else {
-        add_proof(&mut document, &options, &key, &contexts)?;
-    }
-    Ok(document)
-}
-
-fn verify_proof(request: &Value) -> Result<Value> {
-    let (document, contexts, mut evidence) = (&request["document"], Contexts::bundled()?, Evidence::new());
-    evidence.add_offline(document)?;
-    let verify = if request["base"] == true { verify_base_proofs } else { verify_proofs };
-    let verified = verify(document, &evidence, &Expectation::credential(now()), &contexts)?;
-    Ok(verified.document().clone())
 }
 
 /// A credential, and a presentation of all that it hides but `email`.

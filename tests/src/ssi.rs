@@ -2,6 +2,8 @@
 //! signature, the disclosures, the times, and the key-binding JWT with audience, nonce and hash. It knows no trust rules,
 //! status lists or queries.
 
+pub mod securing;
+
 use carekey_core::jose::jwk::Jwk;
 use carekey_core::key::PublicKey;
 use carekey_core::verifier::PresentationRequest;

@@ -3,8 +3,9 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::ops::Range;
 
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::error::{Error, Result};
@@ -21,7 +22,8 @@ pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Value> {
     if bytes.len() > limits.json_bytes {
         return Err(Error::malformed("json_too_large", "the JSON document is longer than allowed"));
     }
-    let state = State { nodes: Cell::new(limits.json_nodes), fault: Cell::new(None) };
+    let state =
+        State { input: bytes.as_ptr_range(), nodes: Cell::new(limits.json_nodes), fault: Cell::new(None) };
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     Strict { state: &state, depth: limits.json_depth }
         .deserialize(&mut reader)
@@ -51,6 +53,7 @@ fn shape_error(error: &serde_json::Error) -> Error {
 }
 
 struct State {
+    input: Range<*const u8>,
     nodes: Cell<usize>,
     fault: Cell<Option<&'static str>>,
 }
@@ -156,13 +159,19 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut out = Map::new();
+        let mut next = members.next_key_seed(Name { input: &self.state.input })?;
+        if let Some(Key::Number) = next {
+            return number(&members.next_value::<String>()?)
+                .ok_or_else(|| A::Error::custom("number out of range"));
+        }
         let inner = self.deeper()?;
-        while let Some(name) = members.next_key::<String>()? {
+        while let Some(Key::Name(name)) = next {
             inner.state.count()?;
             let value = members.next_value_seed(Strict { state: inner.state, depth: inner.depth })?;
             if out.insert(name, value).is_some() {
                 return Err(inner.state.fault("json_duplicate_member"));
             }
+            next = members.next_key_seed(Name { input: &inner.state.input })?;
         }
         Ok(Value::Object(out))
     }
@@ -170,6 +179,56 @@ impl<'de> Visitor<'de> for Strict<'_> {
     fn visit_i128<E: serde::de::Error>(self, _: i128) -> Result<Value, E> {
         Err(E::custom("number out of range"))
     }
+}
+
+/// The name under which serde_json hands over a number, as if it were an object, when some crate of the program switches
+/// on its feature `arbitrary_precision`.
+const NUMBER: &str = "$serde_json::private::Number";
+
+enum Key {
+    Name(String),
+    /// No name of the document but [`NUMBER`].
+    Number,
+}
+
+/// Reads a member's name.
+struct Name<'a> {
+    input: &'a Range<*const u8>,
+}
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Key;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name<'_> {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a member")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Key, E> {
+        // A member of this name that the document itself has lies within the document.
+        let is_number = name == NUMBER && !self.input.contains(&name.as_ptr());
+        Ok(if is_number { Key::Number } else { Key::Name(name.to_owned()) })
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Key, E> {
+        Ok(Key::Name(name.to_owned()))
+    }
+}
+
+/// A number as serde_json reads it without `arbitrary_precision`.
+fn number(text: &str) -> Option<Value> {
+    let whole = !text.contains(['.', 'e', 'E']) && text != "-0";
+    let integer = whole.then(|| {
+        text.parse::<u64>().map(Number::from).or_else(|_| text.parse::<i64>().map(Number::from)).ok()
+    });
+    integer.flatten().or_else(|| Number::from_f64(text.parse().ok()?)).map(Value::Number)
 }
 
 #[cfg(test)]
@@ -186,6 +245,31 @@ mod tests {
             parse(br#" {"a":[null,true,-1,18446744073709551615,1.5e3,"\u00e9"],"b":{}} "#, &Limits::DEFAULT);
         let value = value.unwrap();
         assert_eq!(value, serde_json::json!({"a": [null, true, -1, u64::MAX, 1500.0, "é"], "b": {}}));
+    }
+
+    #[test]
+    fn numbers_are_those_of_serde_json() {
+        for text in [
+            "0",
+            "-0",
+            "7",
+            "-7",
+            "1.50",
+            "1e3",
+            "18446744073709551615",
+            "18446744073709551616",
+            "-9223372036854775809",
+        ] {
+            assert_eq!(number(text), serde_json::from_str(text).ok(), "{text}");
+        }
+        assert_eq!(number("1e400"), None);
+        // A document may well have a member of that name.
+        for text in
+            [r#"{"$serde_json::private::Number":"7"}"#, r#"{"\u0024serde_json::private::Number":"7"}"#]
+        {
+            let value = parse(text.as_bytes(), &Limits::DEFAULT).unwrap();
+            assert_eq!(value[NUMBER], "7");
+        }
     }
 
     #[test]

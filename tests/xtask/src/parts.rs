@@ -102,7 +102,14 @@ fn unit(options: &Options) -> Outcome {
         // Apart from the rest: what the other libraries switch on in shared dependencies must not reach our own tests.
         let features = if needs::openssl() { "openssl-oracles" } else { "vendored-openssl" };
         let mut oracles = cargo(&["test", "--package", "carekey-tests", "--features", features, "--quiet"]);
-        oracles.args(["--test", "webauthn_differential", "--test", "ssi_differential"]);
+        oracles.args([
+            "--test",
+            "webauthn_differential",
+            "--test",
+            "ssi_differential",
+            "--test",
+            "ssi_suites",
+        ]);
         oracles.args(["--test", "jose_differential"]);
         Ok(counts.plus(run(oracles, 30)?))
     }))
