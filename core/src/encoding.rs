@@ -5,6 +5,7 @@ pub mod base64url;
 pub mod canonical_json;
 pub mod date_time;
 pub mod deflate;
+pub mod der;
 pub mod json;
 pub mod multibase;
 

@@ -31,7 +31,7 @@ mod tests;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::attestation::metadata::VerifiedMetadata;
+use crate::attestation::AttestationTrust;
 use crate::clock::{Clock, UnixTime};
 use serde_json::{Map, Value};
 
@@ -92,8 +92,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// Key of nonces and transaction codes; the same for all instances that share the store.
     pub secret: Secret<[u8; 32]>,
-    /// FIDO metadata, verified, for grading attestations; without it `packed` attestations grade as `uv`.
-    pub authenticators: Option<VerifiedMetadata>,
+    /// What attestations are graded by; what is empty grades as `uv`.
+    pub attestation: AttestationTrust,
 }
 
 /// An issuer. All methods take `&self`; any number may run at the same time.
@@ -105,7 +105,7 @@ pub struct Issuer {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     secret: Secret<[u8; 32]>,
-    authenticators: Option<VerifiedMetadata>,
+    attestation: RwLock<Arc<AttestationTrust>>,
     published: status::Published,
     limits: Limits,
 }
@@ -122,7 +122,7 @@ impl Issuer {
     /// # Errors
     /// `issuer_settings` and the codes of [`Settings::check`].
     pub fn new(parts: Parts) -> Result<Self> {
-        let Parts { settings, key, store, clock, random, secret, authenticators } = parts;
+        let Parts { settings, key, store, clock, random, secret, attestation } = parts;
         settings.check()?;
         if key.iss.is_empty() {
             return Err(Error::misuse("issuer_settings", "iss is empty"));
@@ -135,7 +135,7 @@ impl Issuer {
             clock,
             random,
             secret,
-            authenticators,
+            attestation: RwLock::new(Arc::new(attestation)),
             published: status::Published::default(),
             limits: Limits::DEFAULT,
         })
@@ -157,6 +157,16 @@ impl Issuer {
         if matches!(*header, IssuerKeyHeader::X5c(_)) {
             *header = IssuerKeyHeader::X5c(chain);
         }
+    }
+
+    /// Grades by renewed metadata, roots and lists from now on.
+    pub fn replace_attestation_trust(&self, trust: AttestationTrust) {
+        *self.attestation.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
+    }
+
+    /// What attestations are graded by.
+    pub fn attestation_trust(&self) -> Arc<AttestationTrust> {
+        Arc::clone(&self.attestation.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn key_header(&self) -> IssuerKeyHeader {

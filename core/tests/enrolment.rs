@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use carekey_core::attestation::level::{AssuranceLevel, KeyProtection, Modality};
 use carekey_core::attestation::metadata::{MetadataBlob, MetadataExpectation, VerifiedMetadata};
-use carekey_core::attestation::{AttestationKind, GradingPolicy, UnjudgedAttestation};
+use carekey_core::attestation::{
+    AttestationKind, AttestationTrust, Grading, GradingPolicy, UnjudgedAttestation, WalletApps,
+};
 use carekey_core::authenticator::{AttestationSource, Behaviour, SoftwareAuthenticator};
 use carekey_core::binding::claim::ClientKind;
 use carekey_core::binding::enrolment::{
@@ -282,6 +284,7 @@ impl Enrolment {
                 rp_id: RP_ID.to_owned(),
                 origins: vec![ORIGIN.to_owned()],
                 client: ClientKind::App,
+                apps: WalletApps::default(),
             },
             policy: EnrolmentPolicy {
                 min_level: AssuranceLevel::Uv,
@@ -307,13 +310,15 @@ impl Enrolment {
             ak_jkt: self.ak_jkt.as_deref(),
             c_nonce: &self.c_nonce,
             client_id: &self.client_id,
+            known_app: None,
         };
+        let trust = AttestationTrust { metadata: metadata.cloned(), ..AttestationTrust::default() };
         let result = verify_enrolment(
             &input,
             ISSUER,
             &self.wallet,
             &self.policy,
-            metadata,
+            &trust,
             now,
             &Limits::DEFAULT,
             &mut report,
@@ -764,7 +769,15 @@ fn self_attestation_by_another_key() {
         registration::verify(&enrolment.registration, &expected, &Limits::DEFAULT).unwrap()
     };
     let grade = |registered: &VerifiedRegistration| {
-        carekey_core::attestation::grade(registered, None, NOW, &GradingPolicy::default(), &Limits::DEFAULT)
+        let grading = Grading {
+            trust: &AttestationTrust::default(),
+            apps: &WalletApps::default(),
+            app_attest: None,
+            policy: &GradingPolicy::default(),
+            now: NOW,
+            limits: &Limits::DEFAULT,
+        };
+        carekey_core::attestation::grade(registered, &grading)
     };
     assert_eq!(grade(&registered).unwrap().attestation, AttestationKind::SelfSigned);
     let mut other = registered.clone();

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use carekey_core::attestation::level::AssuranceLevel;
 use carekey_core::attestation::metadata::{MetadataBlob, MetadataExpectation, VerifiedMetadata};
+use carekey_core::attestation::{AttestationTrust, WalletApps};
 use carekey_core::authenticator::{AttestationSource, Behaviour, SoftwareAuthenticator};
 use carekey_core::binding::claim::{ClientKind, WEBAUTHN_BINDING};
 use carekey_core::clock::{Clock, FixedClock, UnixTime};
@@ -177,6 +178,7 @@ impl World {
             rp_id: "present.wallet.example".into(),
             origins: vec![ORIGIN.into()],
             client: ClientKind::Browser,
+            apps: WalletApps::default(),
         }];
         change(&mut settings);
         let issuer = Issuer::new(Parts {
@@ -186,7 +188,7 @@ impl World {
             clock: clock.clone(),
             random: Arc::new(SystemRandom),
             secret: Secret::new([9; 32]),
-            authenticators,
+            attestation: AttestationTrust { metadata: authenticators, ..AttestationTrust::default() },
         });
         Self {
             wire: Wire {

@@ -6,7 +6,9 @@
 use std::path::PathBuf;
 
 use carekey_core::attestation::packed::{self, PackedAttestation};
-use carekey_core::attestation::{AttestationKind, GradingPolicy, UnjudgedAttestation, grade};
+use carekey_core::attestation::{
+    AttestationKind, AttestationTrust, Grading, GradingPolicy, UnjudgedAttestation, WalletApps, grade,
+};
 use carekey_core::clock::UnixTime;
 use carekey_core::encoding::{base64url, sha256};
 use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
@@ -90,6 +92,7 @@ fn hex(block: &Value, name: &str) -> Vec<u8> {
 fn register(block: &Value) -> carekey_core::Result<VerifiedRegistration> {
     let id = Bytes(hex(block, "credential_id"));
     let response = RegistrationResponse {
+        app_attest: None,
         id: id.clone(),
         raw_id: id,
         response: AttestationResponse {
@@ -155,7 +158,13 @@ fn refused_for_that_alone(registration: &Value, authentication: &Value, code: &s
 
 /// The attestation of an accepted section: `packed` up to the vectors' root, the others as their format allows.
 fn judge_attestation(anchor: &str, registered: &VerifiedRegistration, root: &TrustAnchor) {
-    let graded = |unjudged| grade(registered, None, NOW, &GradingPolicy { unjudged }, LIMITS);
+    let (trust, apps) = (AttestationTrust::default(), WalletApps::default());
+    let graded = |unjudged| {
+        let policy = GradingPolicy { unjudged, ..GradingPolicy::default() };
+        let (app_attest, now, limits) = (None, NOW, LIMITS);
+        let grading = Grading { trust: &trust, apps: &apps, app_attest, policy: &policy, now, limits };
+        grade(registered, &grading)
+    };
     let kind = graded(UnjudgedAttestation::AsNone).unwrap().attestation;
     match registered.attestation.format.as_str() {
         "none" => assert_eq!(kind, AttestationKind::None, "{anchor}"),

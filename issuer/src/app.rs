@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use carekey_core::attestation::AttestationTrust;
 use carekey_core::attestation::metadata::{MetadataBlob, MetadataExpectation, VerifiedMetadata};
 use carekey_core::clock::{Clock, UnixTime};
 use carekey_core::did;
@@ -108,10 +109,11 @@ impl App {
         let secret = keys::load_or_create_secret(&data.join("codes.key"), &*random)?;
         let sealed: Arc<dyn Store> = Arc::new(Sealed::new(store, &sealing, Arc::clone(&random))?);
         let identifier = public_url.as_str().trim_end_matches('/');
-        let authenticators = match &config.fido_metadata {
+        let metadata = match &config.fido_metadata {
             Some(metadata) => Some(load_metadata(metadata, data, clock.now())?),
             None => None,
         };
+        let attestation = AttestationTrust { metadata, ..AttestationTrust::default() };
         let issuer = Issuer::new(Parts {
             settings: config.settings(identifier),
             key: issuer_key(config.issuer.key, &keys, identifier)?,
@@ -119,7 +121,7 @@ impl App {
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             secret,
-            authenticators,
+            attestation,
         })?;
         let access = Access::new(
             desk::COOKIE,

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use carekey_core::attestation::WalletApps;
 use carekey_core::attestation::level::AssuranceLevel;
 use carekey_core::authenticator::SoftwareAuthenticator;
 use carekey_core::binding::claim::ClientKind;
@@ -101,6 +102,7 @@ impl World {
                 rp_id: "localhost".to_owned(),
                 origins: vec![WALLET.to_owned()],
                 client: ClientKind::Browser,
+                apps: WalletApps::default(),
             }],
             ..carekey_issuer::Config::default()
         };

@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use carekey_core::attestation::packed::{self, PackedAttestation};
-use carekey_core::attestation::{GradingPolicy, UnjudgedAttestation, grade};
+use carekey_core::attestation::{
+    AttestationTrust, Grading, GradingPolicy, UnjudgedAttestation, WalletApps, grade,
+};
 use carekey_core::authenticator::{AttestationSource, Behaviour, SoftwareAuthenticator};
 use carekey_core::clock::UnixTime;
 use carekey_core::encoding::base64url;
@@ -44,8 +46,16 @@ fn ours_registers(response: &RegistrationResponse) -> carekey_core::Result<Verif
     let registered = registration::verify(response, &expected, &Limits::DEFAULT)?;
     // Compared are the formats that both carry, and certificates that somebody vouches for: of others ours reads no more
     // than the key.
-    let policy = GradingPolicy { unjudged: UnjudgedAttestation::Refuse };
-    grade(&registered, None, NOW, &policy, &Limits::DEFAULT)?;
+    let policy = GradingPolicy { unjudged: UnjudgedAttestation::Refuse, ..GradingPolicy::default() };
+    let grading = Grading {
+        trust: &AttestationTrust::default(),
+        apps: &WalletApps::default(),
+        app_attest: None,
+        policy: &policy,
+        now: NOW,
+        limits: &Limits::DEFAULT,
+    };
+    grade(&registered, &grading)?;
     if registered.attestation.format == "packed"
         && let PackedAttestation::Certified(chain) = packed::verify(&registered, &Limits::DEFAULT)?
     {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
+use carekey_core::attestation::WalletApps;
 use carekey_core::attestation::level::AssuranceLevel;
 use carekey_core::binding::claim::ClientKind;
 use carekey_core::clock::SystemClock;
@@ -246,6 +247,7 @@ async fn open_hospital(data: &Path, url: &Url, wallet: &Url) -> Result<Arc<carek
         rp_id: wallet::RP_ID.to_owned(),
         origins: vec![wallet.origin().ascii_serialization()],
         client: ClientKind::Browser,
+        apps: WalletApps::default(),
     }];
     config.wallets.push(KnownWallet {
         client_id: APP_CLIENT_ID.to_owned(),
@@ -253,6 +255,7 @@ async fn open_hospital(data: &Path, url: &Url, wallet: &Url) -> Result<Arc<carek
         rp_id: APP_RP_ID.to_owned(),
         origins: vec![APP_ORIGIN.to_owned()],
         client: ClientKind::App,
+        apps: WalletApps::default(),
     });
     config.required_levels = BTreeMap::from([
         ("patient_identity".to_owned(), AssuranceLevel::Uv),

@@ -23,15 +23,24 @@ pub enum PackedAttestation {
     Certified(Box<UnverifiedChain>),
 }
 
-/// The members of `attStmt`.
-struct Statement<'a> {
-    alg: i64,
-    sig: &'a [u8],
-    x5c: Option<Vec<&'a [u8]>>,
+/// The members of `attStmt`, the same in `packed` and `android-key` (§8.4).
+pub(super) struct Statement<'a> {
+    pub(super) alg: i64,
+    pub(super) sig: &'a [u8],
+    pub(super) x5c: Option<Vec<&'a [u8]>>,
 }
 
 impl<'a> Statement<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Self> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self> {
+        Self::members(bytes).map_err(|error| {
+            Error::malformed(
+                "attestation_statement",
+                format!("the attestation statement: {}", error.detail()),
+            )
+        })
+    }
+
+    fn members(bytes: &'a [u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes);
         let (mut alg, mut sig, mut x5c) = (None, None, None);
         for _ in 0..reader.map()? {
@@ -63,9 +72,7 @@ impl<'a> Statement<'a> {
 /// [`UnverifiedChain::from_der`].
 pub fn verify(registration: &VerifiedRegistration, limits: &Limits) -> Result<PackedAttestation> {
     let attestation = &registration.attestation;
-    let statement = Statement::read(&attestation.statement).map_err(|e| {
-        Error::malformed("attestation_statement", format!("the packed attestation statement: {}", e.detail()))
-    })?;
+    let statement = Statement::read(&attestation.statement)?;
     let algorithm = algorithm_from_cose(statement.alg)?;
     let message = [&attestation.authenticator_data[..], &attestation.client_data_hash].concat();
     let chain = statement.x5c.as_ref().map(|x5c| UnverifiedChain::from_der(x5c, limits)).transpose()?;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::encoding::{base64url, sha256};
 use crate::error::{Error, Result};
-use crate::key::{PublicKey, Signer, SoftwareKey};
+use crate::key::{PublicKey, SignatureAlgorithm, Signer, SoftwareKey};
 use crate::webauthn::authenticator_data::Flags;
 use crate::webauthn::cbor::Writer;
 use crate::webauthn::cose_key;
@@ -127,20 +127,41 @@ pub fn attestation_object(
     authenticator_data: &[u8],
     client_data_json: &[u8],
 ) -> Result<Vec<u8>> {
-    let mut writer = Writer::default();
-    writer.map(3).text("fmt");
     let (signer, chain): (&dyn AuthenticatorKey, &[Vec<u8>]) = match source {
-        AttestationSource::None => {
-            writer.text("none").text("attStmt").map(0).text("authData").bytes(authenticator_data);
-            return Ok(writer.finish());
-        }
+        AttestationSource::None => return Ok(none_object(authenticator_data)),
         AttestationSource::SelfSigned => (key, &[]),
         AttestationSource::Packed { key, chain } => (&**key, chain),
     };
     let signature = signer.sign_der(&signed_message(authenticator_data, client_data_json))?;
-    writer.text("packed").text("attStmt").map(if chain.is_empty() { 2 } else { 3 });
-    writer.text("alg").int(cose_key::cose_algorithm(signer.public_key().algorithm()));
-    writer.text("sig").bytes(&signature);
+    Ok(signed_object("packed", signer.public_key().algorithm(), &signature, chain, authenticator_data))
+}
+
+/// An attestation object of format `none` (§8.7).
+pub fn none_object(authenticator_data: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.map(3).text("fmt").text("none").text("attStmt").map(0);
+    writer.text("authData").bytes(authenticator_data);
+    writer.finish()
+}
+
+/// An attestation object of format `android-key` (§8.4): `signature` by the new ES256 key, whose certificate is the
+/// first of `chain`.
+pub fn android_key_object(signature: &[u8], chain: &[Vec<u8>], authenticator_data: &[u8]) -> Vec<u8> {
+    signed_object("android-key", SignatureAlgorithm::Es256, signature, chain, authenticator_data)
+}
+
+/// The statement that `packed` and `android-key` share: `alg`, `sig`, and `x5c` unless self-signed.
+fn signed_object(
+    format: &str,
+    algorithm: SignatureAlgorithm,
+    signature: &[u8],
+    chain: &[Vec<u8>],
+    authenticator_data: &[u8],
+) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.map(3).text("fmt").text(format).text("attStmt").map(if chain.is_empty() { 2 } else { 3 });
+    writer.text("alg").int(cose_key::cose_algorithm(algorithm));
+    writer.text("sig").bytes(signature);
     if !chain.is_empty() {
         writer.text("x5c").array(chain.len());
         for certificate in chain {
@@ -148,7 +169,7 @@ pub fn attestation_object(
         }
     }
     writer.text("authData").bytes(authenticator_data);
-    Ok(writer.finish())
+    writer.finish()
 }
 
 /// The challenge as client data has it.

@@ -218,6 +218,7 @@ impl SoftwareAuthenticator {
             authenticator_attachment: Some("platform".to_owned()),
             client_extension_results: StrippedExtensionResults {},
             kind: CredentialType::PublicKey,
+            app_attest: None,
         })
     }
 

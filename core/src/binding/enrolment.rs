@@ -1,8 +1,10 @@
 //! The issuer's side of an enrolment: AK is real, fresh, bound to HK, and graded.
 
+use crate::attestation::app_attest::AppAttestKey;
 use crate::attestation::level::AssuranceLevel;
-use crate::attestation::metadata::VerifiedMetadata;
-use crate::attestation::{Grade, GradingPolicy, grade};
+use crate::attestation::{
+    AppAttestInput, AttestationTrust, Grade, Grading, GradingPolicy, WalletApps, grade,
+};
 use crate::binding::claim::{ClientKind, MAX_ORIGINS, UvDemand, WebauthnBinding};
 use crate::binding::report::Report;
 use crate::binding::statement::EnrolmentStatement;
@@ -33,6 +35,8 @@ pub struct WalletRegistration {
     pub origins: Vec<String>,
     /// What makes its client data.
     pub client: ClientKind,
+    /// The apps that may attest its keys.
+    pub apps: WalletApps,
 }
 
 /// What arrived with a credential request whose nonce was taken and whose key proof **has been verified**.
@@ -48,6 +52,8 @@ pub struct EnrolmentInput<'a> {
     pub c_nonce: &'a str,
     /// The wallet's client id (`iss` of the key proof, or the authenticated client).
     pub client_id: &'a str,
+    /// What the issuer keeps about the App Attest key that the registration names.
+    pub known_app: Option<&'a AppAttestKey>,
 }
 
 /// How an issuer enrols.
@@ -88,7 +94,7 @@ pub fn verify_enrolment(
     issuer: &str,
     wallet: &WalletRegistration,
     policy: &EnrolmentPolicy,
-    metadata: Option<&VerifiedMetadata>,
+    trust: &AttestationTrust,
     now: UnixTime,
     limits: &Limits,
     report: &mut Report,
@@ -109,7 +115,16 @@ pub fn verify_enrolment(
         "The holder key and the second key name each other.",
         check_ak_jkt(input.ak_jkt, &jwk),
     )?;
-    let graded = grade(&registration, metadata, now, &policy.grading, limits).and_then(|grade| {
+    let app_attest = input.registration.app_attest.as_ref();
+    let grading = Grading {
+        trust,
+        apps: &wallet.apps,
+        app_attest: app_attest.map(|evidence| AppAttestInput { evidence, known: input.known_app }),
+        policy: &policy.grading,
+        now,
+        limits,
+    };
+    let graded = grade(&registration, &grading).and_then(|grade| {
         if grade.level.satisfies(policy.min_level) {
             Ok(grade)
         } else {

@@ -9,7 +9,10 @@ use serde_json::Value;
 
 use super::Issuer;
 use super::offer::bounded_key;
-use super::records::{ENROLMENTS, EnrolledKey};
+use super::records::{APP_KEYS, ENROLMENTS, EnrolledKey};
+use crate::attestation::WalletApps;
+use crate::attestation::android_key::AndroidApp;
+use crate::attestation::app_attest::AppAttestKey;
 use crate::attestation::level::{AssuranceLevel, KeyProtection};
 use crate::binding::claim::{ClientKind, MAX_ORIGINS};
 use crate::binding::enrolment::{EnrolmentInput, EnrolmentPolicy, WalletRegistration, verify_enrolment};
@@ -19,7 +22,7 @@ use crate::encoding::{base64url, sha256};
 use crate::error::{Error, Result};
 use crate::jose::jwk::Jwk;
 use crate::protocol::openid4vci::key_proof::VerifiedKeyProof;
-use crate::store::read_json;
+use crate::store::{Expect, Write, read_json};
 use crate::webauthn::registration::RegistrationResponse;
 
 /// A wallet whose registrations this issuer takes: the allow-list that makes an RP ID mean something to verifiers.
@@ -36,6 +39,9 @@ pub struct Wallet {
     pub origins: Vec<String>,
     /// What makes the client data.
     pub client: ClientKind,
+    /// The apps that may attest its keys.
+    #[serde(default)]
+    pub apps: WalletApps,
 }
 
 impl Wallet {
@@ -47,6 +53,16 @@ impl Wallet {
             let detail = "a wallet needs client_id, rp_id and one to eight origins without repetition";
             return Err(Error::misuse("issuer_settings", detail));
         }
+        let is_digest = |text: &String| base64url::decode(text).is_ok_and(|digest| digest.len() == 32);
+        let whole = |app: &AndroidApp| {
+            !app.package.is_empty()
+                && !app.signing_digests.is_empty()
+                && app.signing_digests.iter().all(is_digest)
+        };
+        if !self.apps.android.iter().all(whole) || self.apps.apple.iter().any(|id| !id.contains('.')) {
+            let detail = "apps of a wallet: a package with SHA-256 digests in base64url; App IDs with a team";
+            return Err(Error::misuse("issuer_settings", detail));
+        }
         Ok(())
     }
 
@@ -56,6 +72,7 @@ impl Wallet {
             rp_id: self.rp_id.clone(),
             origins: self.origins.clone(),
             client: self.client,
+            apps: self.apps.clone(),
         }
     }
 }
@@ -100,27 +117,51 @@ pub(super) struct Enrolment {
     /// Hash of the WebAuthn credential id: one enrolment each.
     pub(super) credential_id_hash: Vec<u8>,
     pub(super) audit: AuditRecord,
+    /// The App Attest key that vouched for it, as it is to be kept.
+    pub(super) app_key: Option<AppKey>,
+}
+
+/// An App Attest key and the state of its record before this enrolment.
+pub(super) struct AppKey {
+    pub(super) hash: Vec<u8>,
+    key: AppAttestKey,
+    before: Expect,
+}
+
+impl AppKey {
+    /// Keeps the key with its new counter for `retention` seconds; a counter that another request moved on is a conflict.
+    pub(super) fn write(self, now: UnixTime, retention: i64) -> Result<Write> {
+        Write::put_json(APP_KEYS, self.hash, self.before, &self.key, Some(now.plus(retention)))
+    }
 }
 
 impl Issuer {
     /// Verifies and grades one registration (`biometric-binding` 2.3, steps 3 to 6). The nonce in `proof` was
-    /// recognised; that it and the credential id are new is for the commit, the level for the caller.
+    /// recognised; that it and the credential id are new is for the commit, the level for the caller. `earlier` are the
+    /// registrations before this one in the same request.
     ///
     /// # Errors
     /// `wallet_unknown`: the client is not on the list of wallets. `enrolment_response`: no
     /// `RegistrationResponseJSON`. The codes of [`verify_enrolment`].
-    pub(super) fn verify_enrolment(
+    pub(super) async fn verify_enrolment(
         &self,
         response: &Value,
         proof: &VerifiedKeyProof,
         client_id: Option<&str>,
+        earlier: &[Enrolment],
     ) -> Result<Enrolment> {
         let wallet = client_id.and_then(|id| self.settings.wallet(id)).ok_or_else(|| {
             Error::refused("wallet_unknown", "registrations are taken from wallets on the issuer's list only")
         })?;
         let registration: RegistrationResponse = serde_json::from_value(response.clone())
             .map_err(|_| Error::malformed("enrolment_response", "not a WebAuthn RegistrationResponseJSON"))?;
+        let hash = registration.app_attest.as_ref().map(|evidence| sha256(&evidence.key_id.0).to_vec());
+        let (known, before) = match &hash {
+            Some(hash) => self.app_key(hash, earlier).await?,
+            None => (None, Expect::Absent),
+        };
         let input = EnrolmentInput {
+            known_app: known.as_ref(),
             registration: &registration,
             hk_jkt: &Jwk::from_key(proof.key()).thumbprint(),
             ak_jkt: proof.ak_jkt(),
@@ -132,13 +173,13 @@ impl Issuer {
             uri: self.settings.binding_policy.clone(),
             grading: self.settings.grading,
         };
-        let (metadata, now) = (self.authenticators.as_ref(), self.now());
+        let (trust, now) = (self.attestation_trust(), self.now());
         let verified = verify_enrolment(
             &input,
             &self.settings.identifier,
             &wallet.registration(),
             &policy,
-            metadata,
+            &trust,
             now,
             &self.limits,
             &mut Report::default(),
@@ -156,11 +197,27 @@ impl Issuer {
             attestation_object: base64url::encode(&registration.response.attestation_object.0),
             client_data_json: base64url::encode(&registration.response.client_data_json.0),
         };
+        let app_key = verified.grade.app_attest.zip(hash).map(|(key, hash)| AppKey { hash, key, before });
         Ok(Enrolment {
+            app_key,
             key: EnrolledKey { jkt: audit.ak_jkt.clone(), binding: verified.binding },
             credential_id_hash: sha256(&verified.credential_id).to_vec(),
             audit,
         })
+    }
+
+    /// What is known of an App Attest key, and what its record must still be when it is written: from a registration
+    /// before this one in the same request, or from the store.
+    async fn app_key(&self, hash: &[u8], earlier: &[Enrolment]) -> Result<(Option<AppAttestKey>, Expect)> {
+        let mut earlier = earlier.iter().rev().filter_map(|enrolment| enrolment.app_key.as_ref());
+        if let Some(found) = earlier.find(|key| key.hash == hash) {
+            return Ok((Some(found.key.clone()), found.before));
+        }
+        let Some(stored) = read_json::<AppAttestKey>(self.store(), APP_KEYS, hash).await? else {
+            return Ok((None, Expect::Absent));
+        };
+        let (live, version) = (stored.is_live(self.now()), stored.version);
+        Ok((live.then_some(stored.value), Expect::Version(version)))
     }
 
     /// The audit record of the enrolment behind a credential, while it is retained.

@@ -1,5 +1,7 @@
 //! The credential endpoint (OpenID4VCI 1.0 section 8): the one place where a credential comes into being.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::access::ValidToken;
@@ -169,7 +171,8 @@ impl Issuer {
         let mut enrolments: Vec<Enrolment> = Vec::new();
         for (response, proof) in request.webauthn_registrations.iter().zip(proofs) {
             let enrolment =
-                self.verify_enrolment(response, proof, grant.client_id.as_deref()).map_err(&invalid)?;
+                self.verify_enrolment(response, proof, grant.client_id.as_deref(), &enrolments).await;
+            let enrolment = enrolment.map_err(&invalid)?;
             let here = enrolments.iter().any(|e| e.credential_id_hash == enrolment.credential_id_hash);
             let seen = self.store.read(AUTHENTICATORS, &enrolment.credential_id_hash).await;
             if here || seen.map_err(ErrorCode::ServerError.refuse())?.is_some() {
@@ -289,6 +292,8 @@ impl Issuer {
             let key = grant.offer_id.as_bytes();
             writes.push(Write::put_json(OFFERS, key, expect, &offer, stored.expires_at)?);
         }
+        // Registrations of one request may be vouched for by one app key: its last counter is kept.
+        let mut app_keys = BTreeMap::new();
         let enrolled = copies.into_iter().zip(&ids).filter_map(|(copy, id)| Some((copy.enrolment?, id)));
         for (enrolment, id) in enrolled {
             let audit_end = Some(self.now().plus(self.settings.audit_retention));
@@ -297,6 +302,10 @@ impl Issuer {
             let (key, audit) = (id.as_bytes(), &enrolment.audit);
             writes.push(Write::put_json(ENROLMENTS, key, Expect::Absent, audit, audit_end)?);
             grant.enrolled.push(enrolment.key);
+            app_keys.extend(enrolment.app_key.map(|key| (key.hash.clone(), key)));
+        }
+        for key in app_keys.into_values() {
+            writes.push(key.write(self.now(), self.settings.audit_retention)?);
         }
         let notification = NotificationRecord { grant: grant_id.clone(), credential_ids: ids };
         writes.push(Write::put_json(

@@ -30,6 +30,8 @@ pub(super) const CREDENTIALS: Table = Table::new("credentials");
 pub(super) const NOTIFICATIONS: Table = Table::new("notifications");
 /// WebAuthn credential ids that were enrolled, by hash; empty values.
 pub(super) const AUTHENTICATORS: Table = Table::new("authenticators");
+/// App Attest keys that were attested, by the hash of their key id: [`crate::attestation::app_attest::AppAttestKey`].
+pub(super) const APP_KEYS: Table = Table::new("app_attest_keys");
 /// Audit records of enrolments by credential id: [`super::enrolment::AuditRecord`].
 pub(super) const ENROLMENTS: Table = Table::new("enrolments");
 /// Status lists by number (big endian): the bits as they are.

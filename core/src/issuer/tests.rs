@@ -46,7 +46,7 @@ impl World {
             clock: clock.clone(),
             random: Arc::new(SystemRandom),
             secret: Secret::new([7; 32]),
-            authenticators: None,
+            attestation: AttestationTrust::default(),
         });
         let hk = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
         Self { issuer: Arc::new(issuer.unwrap()), clock, store, hk, issuer_key }

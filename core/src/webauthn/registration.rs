@@ -31,6 +31,22 @@ pub struct RegistrationResponse {
     /// `public-key`.
     #[serde(rename = "type")]
     pub kind: CredentialType,
+    /// CareKey's own member, from the authenticator embedded in an iOS app: see [`crate::attestation::app_attest`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_attest: Option<AppAttestEvidence>,
+}
+
+/// What an App Attest key says about a registration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AppAttestEvidence {
+    /// Name of the App Attest key: SHA-256 of its public key.
+    pub key_id: Bytes,
+    /// The attestation object of the App Attest key, the first time that it is shown to this issuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestation: Option<Bytes>,
+    /// Its assertion for this registration.
+    pub assertion: Bytes,
 }
 
 /// `AuthenticatorAttestationResponseJSON`.
@@ -107,14 +123,14 @@ pub struct VerifiedRegistration {
 }
 
 /// The three members of an attestation object (§6.5.4).
-struct AttestationObject<'a> {
-    format: &'a str,
-    statement: &'a [u8],
-    authenticator_data: &'a [u8],
+pub(crate) struct AttestationObject<'a> {
+    pub(crate) format: &'a str,
+    pub(crate) statement: &'a [u8],
+    pub(crate) authenticator_data: &'a [u8],
 }
 
 impl<'a> AttestationObject<'a> {
-    fn parse(bytes: &'a [u8], limits: &Limits) -> Result<Self> {
+    pub(crate) fn parse(bytes: &'a [u8], limits: &Limits) -> Result<Self> {
         if bytes.len() > limits.attestation_object_bytes {
             return Err(Error::malformed("attestation_object_size", "the attestation object is too large"));
         }

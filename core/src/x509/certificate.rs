@@ -20,6 +20,7 @@ pub struct Certificate {
     tbs: Vec<u8>,
     scheme: SignatureScheme,
     signature: Vec<u8>,
+    serial: Vec<u8>,
     pub(super) issuer: Vec<u8>,
     pub(super) subject: Vec<u8>,
     subject_text: String,
@@ -96,6 +97,7 @@ impl Certificate {
             tbs: parsed.tbs_certificate.as_ref().to_vec(),
             scheme: SignatureScheme::from_oid(&parsed.signature_algorithm.algorithm.to_id_string()),
             signature: parsed.signature_value.as_ref().to_vec(),
+            serial: parsed.raw_serial().to_vec(),
             issuer: parsed.issuer().as_raw().to_vec(),
             subject: parsed.subject().as_raw().to_vec(),
             subject_text: parsed.subject().to_string(),
@@ -184,6 +186,12 @@ impl Certificate {
     /// Version of the format: 1, 2 or 3.
     pub fn version(&self) -> u32 {
         self.version
+    }
+
+    /// The serial number in lower-case hexadecimal, without leading zeros (revocation lists of attestation keys).
+    pub fn serial_hex(&self) -> String {
+        let hex: String = self.serial.iter().map(|byte| format!("{byte:02x}")).collect();
+        hex.trim_start_matches('0').to_owned()
     }
 
     /// The subject, for people.

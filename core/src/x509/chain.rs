@@ -75,6 +75,11 @@ impl UnverifiedChain {
         &self.leaf
     }
 
+    /// Every certificate that was sent, leaf first.
+    pub fn certificates(&self) -> impl Iterator<Item = &Certificate> {
+        core::iter::once(&self.leaf).chain(&self.others)
+    }
+
     /// The key of the leaf, as claimed; errors of [`Certificate::public_key`].
     pub fn leaf_public_key(&self) -> Result<PublicKey> {
         self.leaf.public_key()

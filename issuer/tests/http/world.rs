@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use url::Url;
 
-const TABLES: [Table; 13] = [
+const TABLES: [Table; 14] = [
     Table::new("grants"),
     Table::new("offers"),
     Table::new("offer_codes"),
@@ -27,6 +27,7 @@ const TABLES: [Table; 13] = [
     Table::new("credentials"),
     Table::new("notifications"),
     Table::new("authenticators"),
+    Table::new("app_attest_keys"),
     Table::new("enrolments"),
     Table::new("status_lists"),
     Table::new("status_entries"),

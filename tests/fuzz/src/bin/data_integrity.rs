@@ -18,7 +18,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Ok(quads) = jsonld::to_quads(&document, contexts()) {
         let limits = rdfc::Limits { work: 500, ..rdfc::Limits::DEFAULT };
         if let Ok(canonical) = rdfc::canonicalize(&quads, rdfc::HashAlgorithm::Sha256, &limits) {
-            assert!(canonical.lines.iter().all(|line| line.ends_with(" .\n") && line.matches('\n').count() == 1));
+            assert!(
+                canonical.lines.iter().all(|line| line.ends_with(" .\n") && line.matches('\n').count() == 1)
+            );
             let mut reversed = quads;
             reversed.reverse();
             let again = rdfc::canonicalize(&reversed, rdfc::HashAlgorithm::Sha256, &limits);
