@@ -14,8 +14,13 @@
 //! Values that were opened are plain memory of the caller.
 
 mod entry;
+mod memory;
+mod opener;
 mod platform;
 mod record;
+pub mod records;
+mod recovery;
+mod seal;
 #[cfg(test)]
 mod tests;
 
@@ -27,14 +32,18 @@ use crate::random::Random;
 use crate::secret::Secret;
 
 pub use entry::{UnlockEntry, UnlockKind};
+pub use memory::{MemoryAnchor, MemoryStorage};
+pub use opener::{Opener, UnlockPasskey};
 pub use platform::{GenerationAnchor, KeyWrapper, PlatformError, Prompt, StorageError, WalletStorage};
 pub use record::{Listed, RecordType};
+pub use recovery::RecoveryCode;
 
 /// An open vault. See the [module](self).
 pub struct Vault {
     id: [u8; 16],
     data_key: Secret<[u8; 32]>,
     record_key: Secret<[u8; 32]>,
+    records_key: Secret<[u8; 32]>,
     name_key: hmac::Key,
 }
 
@@ -61,11 +70,20 @@ impl Vault {
         UnlockEntry::wrap(self, UnlockKind::Device, id, key, random)
     }
 
+    fn id(&self) -> &[u8; 16] {
+        &self.id
+    }
+
+    fn records_key(&self) -> &Secret<[u8; 32]> {
+        &self.records_key
+    }
+
     fn from_data_key(id: [u8; 16], data_key: Secret<[u8; 32]>) -> Self {
         let record_key = derive(data_key.expose(), &id, &[b"carekey vault records v1"]);
+        let records_key = derive(data_key.expose(), &id, &[b"carekey vault storage v1"]);
         let name_key = derive(data_key.expose(), &id, &[b"carekey vault names v1"]);
         let name_key = hmac::Key::new(hmac::HMAC_SHA256, name_key.expose());
-        Self { id, data_key, record_key, name_key }
+        Self { id, data_key, record_key, records_key, name_key }
     }
 }
 

@@ -20,6 +20,10 @@ pub enum UnlockKind {
     Prf,
     /// A key in a file of this device.
     Device,
+    /// A secret that a key of the device's hardware wraps.
+    Hardware,
+    /// A recovery code.
+    Recovery,
 }
 
 /// The data key, wrapped for one way to unlock: KEK = HKDF-SHA256(secret, random salt, `"carekey vault kek v1"` ‖ entry
@@ -104,6 +108,8 @@ impl UnlockEntry {
         let kind = match self.kind {
             UnlockKind::Prf => 1,
             UnlockKind::Device => 2,
+            UnlockKind::Hardware => 3,
+            UnlockKind::Recovery => 4,
         };
         Aad::from([&[self.version, kind], vault.as_slice(), self.id.as_bytes()].concat())
     }

@@ -34,6 +34,10 @@ impl RecordType {
     pub const fn new(name: &'static str) -> Self {
         Self(name)
     }
+
+    pub(super) const fn name(self) -> &'static str {
+        self.0
+    }
 }
 
 /// What [`Vault::list`] found.
