@@ -90,3 +90,77 @@ pub trait Signer: Send + Sync {
     /// [`Error::Refused`] when the key's owner declined, [`Error::Misuse`] when the key is unusable.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>>;
 }
+
+/// r‖s of fixed length, as JOSE has it, from an ECDSA signature in DER (RFC 3279 section 2.2.3), as platforms give it.
+///
+/// # Errors
+/// `signature_der` when it is not strict DER of two positive numbers of the curve's size; `not_ecdsa`.
+pub fn der_to_fixed(algorithm: SignatureAlgorithm, der: &[u8]) -> Result<Vec<u8>> {
+    let size = algorithm
+        .coordinate_len()
+        .ok_or_else(|| Error::misuse("not_ecdsa", "only ECDSA signatures have a DER form"))?;
+    let malformed = || Error::malformed("signature_der", "not an ECDSA signature in DER");
+    let body = match der {
+        [0x30, 0x81, length, body @ ..] if *length >= 0x80 && usize::from(*length) == body.len() => body,
+        [0x30, length, body @ ..] if *length < 0x80 && usize::from(*length) == body.len() => body,
+        _ => return Err(malformed()),
+    };
+    let (r, rest) = der_integer(body).ok_or_else(malformed)?;
+    let (s, rest) = der_integer(rest).ok_or_else(malformed)?;
+    let mut fixed = Vec::with_capacity(2 * size);
+    for number in [r, s] {
+        fixed.resize(fixed.len() + size.checked_sub(number.len()).ok_or_else(malformed)?, 0);
+        fixed.extend_from_slice(number);
+    }
+    if rest.is_empty() { Ok(fixed) } else { Err(malformed()) }
+}
+
+/// The digits of one positive INTEGER in shortest form, and what follows.
+fn der_integer(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [2, length, rest @ ..] = der else { return None };
+    let (digits, rest) = rest.split_at_checked(usize::from(*length))?;
+    match digits {
+        [0, positive @ ..] if positive.first().is_some_and(|first| first & 0x80 != 0) => {
+            Some((positive, rest))
+        }
+        [first, ..] if *first != 0 && first & 0x80 == 0 => Some((digits, rest)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn der_of_the_platform_is_r_and_s() {
+        for algorithm in [SignatureAlgorithm::Es256, SignatureAlgorithm::Es384, SignatureAlgorithm::Es512] {
+            let key = SoftwareKey::generate(algorithm).unwrap();
+            for _ in 0..64 {
+                let fixed = der_to_fixed(algorithm, &key.sign_der(b"message").unwrap()).unwrap();
+                key.public_key().verify(b"message", &fixed).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        let key = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
+        let der = key.sign_der(b"message").unwrap();
+        for length in 0..der.len() {
+            assert!(der_to_fixed(SignatureAlgorithm::Es256, &der[..length]).is_err());
+        }
+        for wrong in [
+            &[0x30, 6, 2, 1, 0, 2, 1, 1][..],
+            &[0x30, 6, 2, 1, 0x80, 2, 1, 1],
+            &[0x30, 7, 2, 2, 0, 1, 2, 1, 1],
+            &[0x30, 0x81, 6, 2, 1, 1, 2, 1, 1],
+            &[0x30, 7, 2, 1, 1, 2, 1, 1, 0],
+        ] {
+            let error = der_to_fixed(SignatureAlgorithm::Es256, wrong).unwrap_err();
+            assert_eq!(error.code(), "signature_der", "{wrong:?}");
+        }
+        assert_eq!(der_to_fixed(SignatureAlgorithm::Es256, &[0x30, 6, 2, 1, 1, 2, 1, 1]).unwrap()[31], 1);
+        assert_eq!(der_to_fixed(SignatureAlgorithm::EdDsa, &der).unwrap_err().code(), "not_ecdsa");
+    }
+}

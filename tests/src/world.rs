@@ -146,6 +146,15 @@ impl World {
         Self { issuer, hospital, verifier, portal, clock, http, _folder: folder }
     }
 
+    /// Rules that trust both services.
+    pub fn trust(&self) -> (IssuerTrust, VerifierTrust) {
+        let anchor =
+            |der: Option<Vec<u8>>| TrustAnchor::from_der(&der.expect("its own CA")).expect("a certificate");
+        let rule = IssuerRule { anchors: vec![anchor(self.issuer.anchor())], ..IssuerRule::default() };
+        let verifiers = VerifierTrust::new(vec![anchor(self.verifier.anchor())], Vec::new());
+        (IssuerTrust::new(vec![rule]), verifiers)
+    }
+
     /// `POST` to the management API of the service at `base`.
     pub async fn manage(&self, base: &Url, path: &str, body: &Value) -> HttpResponse {
         let token = if *base == self.hospital { self.issuer.token() } else { self.verifier.token() };
@@ -253,9 +262,7 @@ pub struct Wallet {
 impl Wallet {
     /// A wallet that trusts the services of `world`.
     pub fn new(world: &World) -> Self {
-        let anchor =
-            |der: Option<Vec<u8>>| TrustAnchor::from_der(&der.expect("its own CA")).expect("a certificate");
-        let rule = IssuerRule { anchors: vec![anchor(world.issuer.anchor())], ..IssuerRule::default() };
+        let (issuers, verifiers) = world.trust();
         Self {
             keys: SoftwareKeys::default(),
             authenticator: SoftwareAuthenticator::new(WALLET, Arc::new(SystemRandom)),
@@ -268,8 +275,8 @@ impl Wallet {
                 user_display_name: "Patient".to_owned(),
                 user_handle: "AAECAwQFBgc".to_owned(),
             },
-            issuers: IssuerTrust::new(vec![rule]),
-            verifiers: VerifierTrust::new(vec![anchor(world.verifier.anchor())], Vec::new()),
+            issuers,
+            verifiers,
             clock: Arc::clone(&world.clock),
             http: world.http.clone(),
             dids: Arc::clone(&world.http),

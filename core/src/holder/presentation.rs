@@ -26,7 +26,7 @@ use crate::limits::Limits;
 use crate::random::Random;
 use crate::trust::VerifierTrust;
 
-pub use answer::{Delivery, decline, finish};
+pub use answer::{Delivery, decline, finish, finish_by_holder_keys};
 pub use choice::{Choice, Selection};
 pub use prepare::{PreparedPresentation, prepare};
 pub use review::{Candidate, ClaimReview, PresentationReview, QueryReview, review};

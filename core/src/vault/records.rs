@@ -74,10 +74,15 @@ pub enum OlderState {
 #[derive(Default)]
 pub struct Batch(Vec<Change>);
 
+struct Put {
+    summary: Secret<Vec<u8>>,
+    value: Secret<Vec<u8>>,
+}
+
 struct Change {
     of: RecordType,
     id: String,
-    put: Option<(Secret<Vec<u8>>, Secret<Vec<u8>>)>,
+    put: Option<Put>,
 }
 
 impl fmt::Debug for Batch {
@@ -108,7 +113,7 @@ impl Batch {
         summary: &S,
         value: &T,
     ) -> Result<()> {
-        let put = Some((to_json(summary)?, to_json(value)?));
+        let put = Some(Put { summary: to_json(summary)?, value: to_json(value)? });
         self.0.push(Change { of, id: id.to_owned(), put });
         Ok(())
     }
@@ -149,9 +154,26 @@ pub async fn exists(place: &Place) -> Result<bool> {
         }
     }
     match &place.anchor {
-        Some(anchor) => Ok(anchor.load().await?.is_some()),
+        Some(anchor) => Ok(anchor.load().await?.is_some_and(|value| !value.is_empty())),
         None => Ok(false),
     }
+}
+
+/// Removes everything that a vault keeps there: nothing opens it again.
+///
+/// # Errors
+/// What the storage says.
+pub async fn erase(place: &Place) -> Result<()> {
+    // The ways to unlock first: without them the rest is noise, even if this is interrupted.
+    for prefix in [ENTRY, "v1/"] {
+        for name in place.storage.list(prefix).await? {
+            place.storage.remove(&name).await?;
+        }
+    }
+    if let Some(anchor) = &place.anchor {
+        anchor.store(Vec::new()).await?;
+    }
+    Ok(())
 }
 
 /// The ways to unlock, as they lie there: not authenticated before one of them has opened the vault.
@@ -261,7 +283,7 @@ impl Records {
             let page = page_of(&id, pages.len());
             let row = match put {
                 None => None,
-                Some((summary, value)) => Some(next.body(of, &id, summary, &value).await?),
+                Some(Put { summary, value }) => Some(next.body(of, &id, summary, &value).await?),
             };
             next.change(&state, of, page, id, row);
         }
@@ -306,6 +328,18 @@ impl Records {
             }
         }
         Ok(listed)
+    }
+
+    /// The summary of the record `id`.
+    ///
+    /// # Errors
+    /// `vault_record` when it is not an `S`; what the storage says.
+    pub async fn summary<S: DeserializeOwned>(&self, of: RecordType, id: &str) -> Result<Option<S>> {
+        let mut state = self.state.lock().await;
+        self.load(&mut state, of).await?;
+        let Some(row) = state.row(of, id) else { return Ok(None) };
+        let summary = serde_json::from_slice(row.summary.expose());
+        summary.map(Some).map_err(|_| damaged("vault_record", "the summary of a record is of another kind"))
     }
 
     /// How many records of one type there are.

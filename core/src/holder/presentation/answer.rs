@@ -62,6 +62,30 @@ pub async fn finish(
     context: &PresentationContext<'_>,
 ) -> Result<Delivery> {
     check_ceremony(&prepared, ceremony, context)?;
+    send(prepared, Some(ceremony), credentials, context).await
+}
+
+/// [`finish`] in a wallet without any second key: there the key store of the holder keys asks the person.
+///
+/// # Errors
+/// `ceremony_missing` where the ceremony is some key's; otherwise those of [`finish`].
+pub async fn finish_by_holder_keys(
+    prepared: PreparedPresentation,
+    credentials: &[StoredCredential],
+    context: &PresentationContext<'_>,
+) -> Result<Delivery> {
+    if prepared.ceremony.key.is_some() {
+        return Err(Error::misuse("ceremony_missing", "a key of a credential was asked for"));
+    }
+    send(prepared, None, credentials, context).await
+}
+
+async fn send(
+    prepared: PreparedPresentation,
+    ceremony: Option<&AuthenticationResponse>,
+    credentials: &[StoredCredential],
+    context: &PresentationContext<'_>,
+) -> Result<Delivery> {
     let (mut drafts, mut items) = (Vec::new(), Vec::new());
     for one in &prepared.answering {
         let credential = stored(credentials, &one.credential_id)?;
@@ -77,7 +101,10 @@ pub async fn finish(
                 issued_at: prepared.issued_at,
                 expires_at: carries.then_some(prepared.expires_at),
                 transaction_data: approves.then_some(&hashes),
-                extra: if carries { step_up_claims(ceremony, context)? } else { Map::new() },
+                extra: match ceremony {
+                    Some(ceremony) if carries => step_up_claims(ceremony, context)?,
+                    _ => Map::new(),
+                },
             },
         )?;
         items.push(SignItem { alias: credential.hk_alias.clone(), message: draft.signing_input().to_vec() });

@@ -35,6 +35,8 @@ pub enum Advice {
     EnrolBiometry,
     /// Collect the credential again from its issuer.
     Reenrol,
+    /// Unlock by another way: this one is gone.
+    UseOtherEntry,
     /// Add another way to unlock.
     AddUnlockEntry,
     /// Ask the issuer, for example for a new offer.
@@ -137,6 +139,7 @@ const INPUT: &[&str] = &[
     "vault_last_entries",
     "vault_entry_unknown",
     "vault_entry_removed",
+    "vault_entry_lost",
     "backup_wrong_code",
     "offer_link",
     "request_link",
@@ -219,6 +222,9 @@ impl WalletError {
             Self::NoMatchingCredential => Advice::AskIssuer,
             Self::InvalidInput { code: "vault_entries_too_few" | "vault_last_entries", .. } => {
                 Advice::AddUnlockEntry
+            }
+            Self::InvalidInput { code: "vault_entry_lost" | "vault_entry_removed", .. } => {
+                Advice::UseOtherEntry
             }
             Self::Protocol { code: "issuance_invalid_grant", .. } | Self::InvalidInput { .. } => {
                 Advice::EnterAgain

@@ -27,7 +27,8 @@ impl Fixture {
     }
 
     fn place(&self, anchored: bool) -> Place {
-        let anchor = anchored.then(|| self.anchor.clone() as Arc<dyn GenerationAnchor>);
+        let anchor: Option<Arc<dyn GenerationAnchor>> =
+            if anchored { Some(self.anchor.clone()) } else { None };
         Place { storage: self.storage.clone(), anchor, random: Arc::new(SystemRandom) }
     }
 

@@ -1,0 +1,299 @@
+//! The wallet as an app uses it: unlock, collect, show, over HTTP with both services, and what goes wrong on phones.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::sync::Arc;
+
+use carekey_core::did::resolver::Offline;
+use carekey_core::holder::wallet::platform::PlatformError;
+use carekey_core::holder::wallet::{
+    ActivityKind, Advice, AuthenticatorSource, CredentialState, GroupBy, LockState, Prompt, RequestWarning,
+    SoftwareDevice, Wallet, WalletConfig, WalletError, WalletPlatform,
+};
+use carekey_core::random::SystemRandom;
+use carekey_core::vault::{MemoryAnchor, MemoryStorage};
+use carekey_tests::world::{Records, WALLET, World, text};
+use serde_json::json;
+
+struct Phone {
+    device: Arc<SoftwareDevice>,
+    storage: Arc<MemoryStorage>,
+    anchor: Arc<MemoryAnchor>,
+    copies: u32,
+}
+
+impl Phone {
+    fn new() -> Self {
+        Self { device: Arc::default(), storage: Arc::default(), anchor: Arc::default(), copies: 1 }
+    }
+
+    async fn wallet(&self, world: &World) -> Arc<Wallet> {
+        let (issuers, verifiers) = world.trust();
+        let config = WalletConfig {
+            client_id: WALLET.to_owned(),
+            rp_id: "localhost".to_owned(),
+            name: "Test wallet".to_owned(),
+            origin: WALLET.to_owned(),
+            locale: "en".to_owned(),
+            authenticator: AuthenticatorSource::Embedded,
+            prefer_strongbox: false,
+            copies: self.copies,
+            lock_after_secs: 300,
+            issuers,
+            verifiers,
+        };
+        let platform = WalletPlatform {
+            keys: self.device.clone(),
+            storage: self.storage.clone(),
+            anchor: Some(self.anchor.clone()),
+            wrapper: Some(self.device.clone()),
+            passkeys: None,
+            http: world.http.clone(),
+            dids: Arc::new(Offline),
+            log: None,
+            clock: world.clock.clone(),
+            random: Arc::new(SystemRandom),
+        };
+        Wallet::open(config, platform).await.unwrap()
+    }
+
+    /// A wallet with two ways to unlock; returns the recovery code.
+    async fn set_up(&self, world: &World) -> (Arc<Wallet>, String) {
+        let wallet = self.wallet(world).await;
+        wallet.add_hardware_entry("This phone").await.unwrap();
+        let code = wallet.create_recovery_code("Recovery code").await.unwrap();
+        (wallet, code.expose().clone())
+    }
+}
+
+fn prompt() -> Prompt {
+    Prompt { title: "CareKey".into(), reason: "Is it you?".into(), cancel_label: "Cancel".into() }
+}
+
+const BOTH: [&str; 2] = ["patient_identity", "insurance_coverage"];
+
+async fn collect(world: &World, wallet: &Arc<Wallet>) {
+    let offer = world.offer(&BOTH, true).await;
+    let session = wallet.begin_issuance(text(&offer, "credential_offer_uri")).await.unwrap();
+    let code = text(&offer, "tx_code");
+    assert_eq!(session.accept(Some(code), &prompt()).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn one_prompt_to_collect_two_credentials_and_one_to_show_them() {
+    let world = World::start(Records::Memory).await;
+    let phone = Phone::new();
+    let wallet = phone.wallet(&world).await;
+    assert_eq!(wallet.lock_state(), LockState::New);
+    assert_eq!(wallet.credentials().await.unwrap_err(), WalletError::Locked);
+    wallet.add_hardware_entry("This phone").await.unwrap();
+
+    // One way to unlock is not enough for a credential.
+    let offer = world.offer(&BOTH, true).await;
+    let link = text(&offer, "credential_offer_uri");
+    let error = wallet.begin_issuance(link).await.unwrap_err();
+    assert_eq!((error.code(), error.advice()), ("vault_entries_too_few", Advice::AddUnlockEntry));
+    let code = wallet.create_recovery_code("Recovery code").await.unwrap();
+
+    let session = wallet.begin_issuance(link).await.unwrap();
+    assert_eq!(session.details().credentials.len(), 2);
+    assert!(session.details().tx_code.as_ref().unwrap().digits_only);
+    let error = session.accept(None, &prompt()).await.unwrap_err();
+    assert_eq!((error.code(), error.advice()), ("tx_code_missing", Advice::EnterAgain));
+    // A closed prompt loses nothing: the same session goes on.
+    phone.device.fail_next(PlatformError::UserCancelled);
+    let cancelled = session.accept(Some(text(&offer, "tx_code")), &prompt()).await.unwrap_err();
+    assert_eq!(cancelled, WalletError::UserCancelled);
+    let before = phone.device.prompts();
+    let received = session.accept(None, &prompt()).await.unwrap();
+    assert_eq!((received.len(), phone.device.prompts() - before), (2, 1));
+    assert_eq!(session.accept(None, &prompt()).await.unwrap_err().code(), "session_over");
+
+    // After a lock and an unlock by the code, everything is there.
+    wallet.lock();
+    assert_eq!(wallet.lock_state(), LockState::Locked);
+    wallet.unlock_with_code(code.expose()).await.unwrap();
+    let credentials = wallet.credentials().await.unwrap();
+    assert_eq!(credentials.len(), 2);
+    assert!(credentials.iter().all(|one| one.state == CredentialState::Usable && one.issuer_trusted));
+    assert_eq!(wallet.search("insur").await.unwrap().len(), 1);
+    assert_eq!(wallet.groups(GroupBy::Issuer).await.unwrap().len(), 1);
+    assert_eq!(wallet.groups(GroupBy::Kind).await.unwrap().len(), 2);
+    let identity = credentials.iter().find(|one| one.configuration_id == "patient_identity").unwrap();
+    let details = wallet.credential(&identity.id).await.unwrap();
+    assert!(details.claims.iter().any(|claim| claim.values == ["Testová-Müllerová"]), "{:?}", details.claims);
+    assert!(!format!("{details:?}").contains("Testová-Müllerová"));
+
+    // Both in one answer, one prompt.
+    let vct = |name: &str| format!("{}vct/{name}", world.hospital);
+    let query = |id: &str, name: &str, claim: &str| {
+        json!({ "id": id, "format": "dc+sd-jwt", "meta": { "vct_values": [vct(name)] },
+                "claims": [{ "path": [claim] }, { "path": ["webauthn_binding"] }] })
+    };
+    let dcql = json!({ "credentials": [query("who", "patient-identity", "family_name"),
+                                       query("payer", "insurance-coverage", "member_id")] });
+    let request = json!({ "dcql_query": dcql, "purpose": "Open your record", "min_level": "uv" });
+    let request = world.ask(request).await;
+    let session = wallet.begin_presentation(text(&request, "request_uri")).await.unwrap();
+    assert_eq!(session.choices().len(), 2);
+    assert!(session.details().trusted);
+    assert_eq!(session.details().warnings, [RequestWarning::Recognisable]);
+    phone.device.fail_next(PlatformError::UserCancelled);
+    let selection = session.default_selection().unwrap();
+    assert_eq!(session.approve(&selection, &prompt()).await.unwrap_err(), WalletError::UserCancelled);
+    let before = phone.device.prompts();
+    let outcome = session.approve(&selection, &prompt()).await.unwrap();
+    assert!(outcome.accepted, "{outcome:?}");
+    assert_eq!(phone.device.prompts() - before, 1);
+    assert_eq!(text(&world.state(&request).await, "state"), "verified");
+
+    // The log says what went to whom, by name only.
+    let log = wallet.activity(10, 0).await.unwrap();
+    assert_eq!((log[0].kind, log[0].credentials.len()), (ActivityKind::Sent, 2));
+    assert_eq!(log[0].purpose.as_deref(), Some("Open your record"));
+    assert!(log.iter().any(|entry| entry.kind == ActivityKind::Received));
+    let exported = wallet.export_activity().await.unwrap();
+    assert!(exported.contains("Family name") && !exported.contains("Testová-Müllerová"), "{exported}");
+}
+
+#[tokio::test]
+async fn declining_tells_the_verifier_and_nothing_else() {
+    let world = World::start(Records::Memory).await;
+    let phone = Phone::new();
+    let (wallet, _) = phone.set_up(&world).await;
+    let request = world.ask_identity("direct_post.jwt").await;
+    let session = wallet.begin_presentation(text(&request, "request_uri")).await.unwrap();
+    assert!(!session.details().answerable && session.default_selection().is_none());
+    let nothing = carekey_core::holder::presentation::Selection::default();
+    let error = session.approve(&nothing, &prompt()).await.unwrap_err();
+    assert_eq!(error, WalletError::NoMatchingCredential);
+    session.decline().await.unwrap();
+    assert_eq!(session.decline().await.unwrap_err().code(), "session_over");
+    assert_eq!(text(&world.state(&request).await, "state"), "declined");
+    assert_eq!(wallet.activity(1, 0).await.unwrap()[0].kind, ActivityKind::Declined);
+    assert_eq!(phone.device.prompts(), 0);
+}
+
+#[tokio::test]
+async fn a_new_finger_ends_the_keys_and_another_way_still_unlocks() {
+    let world = World::start(Records::Memory).await;
+    let phone = Phone::new();
+    let (wallet, code) = phone.set_up(&world).await;
+    collect(&world, &wallet).await;
+    let before = phone.device.prompts();
+    let request = world.ask_identity("direct_post.jwt").await;
+    let session = wallet.begin_presentation(text(&request, "request_uri")).await.unwrap();
+    let selection = session.default_selection().unwrap();
+    phone.device.fail_next(PlatformError::BiometryLockout);
+    let locked = session.approve(&selection, &prompt()).await.unwrap_err();
+    assert_eq!((locked.clone(), locked.advice()), (WalletError::BiometryLockout, Advice::UnlockDevice));
+
+    phone.device.enrol_another_finger();
+    let gone = session.approve(&selection, &prompt()).await.unwrap_err();
+    assert_eq!((gone.code(), gone.advice()), ("reenrolment_needed", Advice::Reenrol));
+    assert_eq!(phone.device.prompts() - before, 2);
+    let credentials = wallet.credentials().await.unwrap();
+    assert!(credentials.iter().any(|one| one.state == CredentialState::ReenrolmentNeeded));
+    assert_eq!(wallet.activity(1, 0).await.unwrap()[0].kind, ActivityKind::KeysLost);
+
+    wallet.lock();
+    let lost = wallet.unlock(None, &prompt()).await.unwrap_err();
+    assert_eq!((lost.code(), lost.advice()), ("vault_entry_lost", Advice::UseOtherEntry));
+    let other = phone_code(&code);
+    assert_eq!(wallet.unlock_with_code("abc").await.unwrap_err().code(), "recovery_code_mistyped");
+    assert_eq!(wallet.unlock_with_code(&other).await.unwrap_err().code(), "vault_wrong_key");
+    wallet.unlock_with_code(&code).await.unwrap();
+    // The lost entry is replaced; with credentials there are never fewer than two.
+    let lost = wallet.entries().await.unwrap()[0].id.clone();
+    assert_eq!(wallet.remove_entry(&lost).await.unwrap_err().code(), "vault_last_entries");
+    wallet.add_hardware_entry("This phone again").await.unwrap();
+    wallet.remove_entry(&lost).await.unwrap();
+    wallet.lock();
+    wallet.unlock(None, &prompt()).await.unwrap();
+}
+
+/// A well-formed code of another wallet.
+fn phone_code(own: &str) -> String {
+    let random: &dyn carekey_core::random::Random = &SystemRandom;
+    let other = carekey_core::vault::RecoveryCode::generate(random).to_text().expose().clone();
+    assert_ne!(own, other);
+    other
+}
+
+#[tokio::test]
+async fn the_wallet_locks_itself_and_notices_an_older_storage() {
+    let world = World::start(Records::Memory).await;
+    let phone = Phone::new();
+    let (wallet, code) = phone.set_up(&world).await;
+    let older = phone.storage.snapshot();
+    collect(&world, &wallet).await;
+    world.clock.set(carekey_core::clock::Clock::now(&*world.clock).plus(299));
+    assert_eq!(wallet.credentials().await.unwrap().len(), 2);
+    world.clock.set(carekey_core::clock::Clock::now(&*world.clock).plus(300));
+    assert_eq!(wallet.lock_state(), LockState::Locked);
+    assert_eq!(wallet.credentials().await.unwrap_err(), WalletError::Locked);
+
+    phone.storage.restore(older);
+    assert_eq!(wallet.unlock(None, &prompt()).await.unwrap_err().code(), "vault_rolled_back");
+    let fresh = phone.wallet(&world).await;
+    assert_eq!(fresh.unlock_with_code(&code).await.unwrap_err().code(), "vault_rolled_back");
+    fresh.unlock_older_state(None, &prompt()).await.unwrap();
+    assert!(fresh.credentials().await.unwrap().is_empty());
+
+    // Gone for good, and a new beginning.
+    fresh.erase().await.unwrap();
+    assert_eq!(fresh.lock_state(), LockState::New);
+    assert!(phone.storage.snapshot().is_empty());
+    fresh.add_hardware_entry("Anew").await.unwrap();
+}
+
+#[tokio::test]
+async fn each_copy_is_shown_once_and_an_empty_credential_says_so() {
+    let world = World::start(Records::Memory).await;
+    let phone = Phone { copies: 3, ..Phone::new() };
+    let (wallet, _) = phone.set_up(&world).await;
+    let before = phone.device.prompts();
+    collect(&world, &wallet).await;
+    assert_eq!(phone.device.prompts() - before, 1, "six copies, one prompt");
+    let mut seen = std::collections::BTreeSet::new();
+    for left in [3, 2, 1] {
+        let identity = identity(&wallet).await;
+        assert_eq!((identity.single_use, identity.copies_left), (true, left));
+        let keys = phone.device.aliases();
+        let request = world.ask_identity("direct_post.jwt").await;
+        let session = wallet.begin_presentation(text(&request, "request_uri")).await.unwrap();
+        let selection = session.default_selection().unwrap();
+        assert!(session.approve(&selection, &prompt()).await.unwrap().accepted);
+        let kept = phone.device.aliases();
+        let gone: Vec<_> = keys.into_iter().filter(|alias| !kept.contains(alias)).collect();
+        assert_eq!(gone.len(), 1, "the key of the copy that was shown");
+        seen.extend(gone);
+    }
+    assert_eq!(seen.len(), 3, "no key was used twice");
+    let empty = identity(&wallet).await;
+    assert_eq!((empty.state, empty.copies_left), (CredentialState::NoCopyLeft, 0));
+    assert!(!wallet.credential(&empty.id).await.unwrap().claims.is_empty(), "it can still be looked at");
+    let request = world.ask_identity("direct_post.jwt").await;
+    let session = wallet.begin_presentation(text(&request, "request_uri")).await.unwrap();
+    assert!(!session.details().answerable);
+}
+
+async fn identity(wallet: &Wallet) -> carekey_core::holder::wallet::CredentialSummary {
+    let all = wallet.credentials().await.unwrap();
+    all.into_iter().find(|one| one.configuration_id == "patient_identity").unwrap()
+}
+
+#[tokio::test]
+async fn a_deleted_credential_leaves_no_key_behind() {
+    let world = World::start(Records::Memory).await;
+    let phone = Phone::new();
+    let (wallet, _) = phone.set_up(&world).await;
+    collect(&world, &wallet).await;
+    assert_eq!(phone.device.aliases().len(), 3, "two holder keys and the key that they share");
+    for credential in wallet.credentials().await.unwrap() {
+        wallet.delete_credential(&credential.id).await.unwrap();
+        assert_eq!(wallet.credential(&credential.id).await.unwrap_err().code(), "credential_unknown");
+    }
+    assert!(phone.device.aliases().is_empty(), "{:?}", phone.device.aliases());
+    assert_eq!(wallet.activity(2, 0).await.unwrap()[1].kind, ActivityKind::Deleted);
+}
