@@ -3,6 +3,8 @@
 //! Nothing here is for real use: whoever reaches the ports can have anything signed. So it listens on loopback only,
 //! keeps nothing after it ends, and its keys are new each time.
 
+mod dids;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -39,7 +41,8 @@ pub(crate) async fn run(arguments: ConformanceArguments) -> Result<(), Failure> 
     let authority = folder.path().join("tls").join("ca.pem");
     let verifier = open_verifier(folder.path(), &verifier_config, &verifier_url, &authority)?;
     let told = serve::signal();
-    println!("{}", description(&issuer, &issuer_url, &verifier_url));
+    let (did_logs, did_resolution) = dids::publish(&issuer_url)?;
+    println!("{}", description(&issuer, &issuer_url, &verifier_url, did_resolution));
 
     let (stop, stopped) = watch::channel(false);
     let until = |mut stopped: watch::Receiver<bool>| async move {
@@ -48,7 +51,7 @@ pub(crate) async fn run(arguments: ConformanceArguments) -> Result<(), Failure> 
     let (issuer_metrics, verifier_metrics) = (issuer.metrics(), Arc::clone(verifier.metrics()));
     let issuing = serve::run(
         issuer_bound,
-        carekey_issuer::router(&issuer),
+        carekey_issuer::router(&issuer).merge(did_logs),
         &issuer_config,
         &issuer_metrics,
         until(stopped.clone()),
@@ -136,7 +139,12 @@ fn open_verifier(
         .map_err(Failure::new)
 }
 
-fn description(issuer: &carekey_issuer::App, issuer_url: &Url, verifier_url: &Url) -> Value {
+fn description(
+    issuer: &carekey_issuer::App,
+    issuer_url: &Url,
+    verifier_url: &Url,
+    did_resolution: Value,
+) -> Value {
     let at = |base: &Url, path: &str| format!("{}{path}", base.as_str().trim_end_matches('/'));
     let names = issuer.vc_api_names();
     let issuers: BTreeMap<String, String> = names
@@ -160,5 +168,6 @@ fn description(issuer: &carekey_issuer::App, issuer_url: &Url, verifier_url: &Ur
         "resolver": at(verifier_url, "/1.0/identifiers"),
     });
     all.insert("endpoints".into(), endpoints);
+    all.insert("didResolution".into(), did_resolution);
     all.into()
 }

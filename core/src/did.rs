@@ -1,6 +1,7 @@
 //! Decentralized identifiers (W3C DID 1.1) and the methods that CareKey carries: `did:key`, `did:jwk`, `did:web`,
 //! `did:webvh`.
 
+pub mod dereference;
 pub mod document;
 pub mod jwk;
 pub mod key;

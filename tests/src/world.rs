@@ -24,6 +24,7 @@ use carekey_core::store::{MemoryStore, Store};
 use carekey_core::trust::{IssuerRule, IssuerTrust, VerifierTrust};
 use carekey_core::x509::TrustAnchor;
 use carekey_core::{Error, Result};
+use carekey_service::dids::Dids;
 use carekey_service::fetch::{FetchConfig, Fetcher};
 use carekey_service::limit::LimitConfig;
 use carekey_service::serve::{self, ServerConfig};
@@ -256,7 +257,7 @@ pub struct Wallet {
     verifiers: VerifierTrust,
     clock: Arc<FixedClock>,
     http: Arc<dyn HttpClient>,
-    dids: Arc<Fetcher>,
+    dids: Dids,
 }
 
 impl Wallet {
@@ -279,7 +280,7 @@ impl Wallet {
             verifiers,
             clock: Arc::clone(&world.clock),
             http: world.http.clone(),
-            dids: Arc::clone(&world.http),
+            dids: Dids::new(world.http.clone(), world.clock.clone(), true),
         }
     }
 
@@ -293,7 +294,7 @@ impl Wallet {
     fn issuance(&self) -> IssuanceContext<'_> {
         IssuanceContext {
             http: &*self.http,
-            dids: &*self.dids,
+            dids: &self.dids,
             keys: &self.keys,
             trust: &self.issuers,
             wallet: &self.identity,
@@ -306,7 +307,7 @@ impl Wallet {
     fn presentation(&self) -> PresentationContext<'_> {
         PresentationContext {
             http: &*self.http,
-            dids: &*self.dids,
+            dids: &self.dids,
             keys: &self.keys,
             trust: &self.verifiers,
             rp_id: &self.identity.rp_id,

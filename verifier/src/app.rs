@@ -6,7 +6,6 @@ mod gather;
 mod identity;
 mod outcome;
 mod record;
-mod resolve;
 mod respond;
 mod vc_api;
 mod vc_enveloped;
@@ -23,6 +22,7 @@ use carekey_core::store::{Sealed, Store};
 use carekey_core::trust::IssuerTrust;
 use carekey_core::verifier::Policy;
 use carekey_service::auth::BearerToken;
+use carekey_service::dids::Dids;
 use carekey_service::fetch::Fetcher;
 use carekey_service::keys;
 use carekey_service::limit::RateLimiter;
@@ -79,7 +79,8 @@ impl App {
         random: Arc<dyn Random>,
     ) -> std::io::Result<Arc<Self>> {
         let fetcher = Arc::new(Fetcher::new(config.fetch.clone())?);
-        let dids = Arc::clone(&fetcher);
+        let client: Arc<dyn HttpClient> = fetcher.clone();
+        let dids = Arc::new(Dids::new(client, Arc::clone(&clock), config.fetch.loopback));
         Self::open_with(config, public_url, store, clock, random, fetcher, dids)
     }
 
@@ -140,6 +141,11 @@ impl App {
     /// The configuration.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The resolver of DIDs.
+    pub fn dids(&self) -> &dyn DidResolver {
+        &*self.dids
     }
 
     /// Where people reach the service.

@@ -16,6 +16,7 @@ use carekey_core::issuer::Wallet as KnownWallet;
 use carekey_core::random::SystemRandom;
 use carekey_core::secret::Secret;
 use carekey_core::x509::TrustAnchor;
+use carekey_service::dids::Dids;
 use carekey_service::fetch::{FetchConfig, Fetcher};
 use carekey_service::health;
 use carekey_service::metrics::Metrics;
@@ -118,7 +119,7 @@ impl Running {
             public_url: wallet.clone(),
             store: Arc::clone(&holder_store),
             http,
-            dids: fetcher()?,
+            dids: Arc::new(Dids::new(fetcher()?, Arc::new(SystemClock), true)),
             issuers: anchors(desk.anchor())?,
             portal: (PORTAL_NAME.to_owned(), anchors(gate.anchor())?),
             clock: Arc::new(SystemClock),

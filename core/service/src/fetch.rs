@@ -14,7 +14,6 @@
 
 mod address;
 mod cache;
-mod did;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,7 +29,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::client::Network;
-use address::{Forbidden, Guard, Resolver};
+use address::{Forbidden, Guard, Resolver, UnknownHost};
 use cache::Cache;
 
 pub use address::{Lookup, SystemLookup};
@@ -126,7 +125,7 @@ impl Fetcher {
     ///
     /// # Errors
     /// [`Error::Refused`]: `fetch_url`, `fetch_address`, `fetch_redirects` (also a redirect to where it may not go).
-    /// [`Error::Unavailable`]: `fetch_failed`, `fetch_timeout`, `fetch_status` (anything but 200).
+    /// [`Error::Unavailable`]: `fetch_unknown_host`, `fetch_failed`, `fetch_timeout`, `fetch_status` (anything but 200).
     /// [`Error::Malformed`]: `fetch_too_large`, `fetch_media_type`.
     pub async fn get(&self, url: &Url, media_types: &[&str]) -> Result<Fetched> {
         let seconds = Duration::from_secs(self.0.config.seconds);
@@ -318,12 +317,12 @@ fn timed_out() -> Error {
 fn fetch_error(error: &reqwest::Error) -> Error {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(inner) = cause {
-        let forbidden = inner
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .is_some_and(|inner| inner.is::<Forbidden>());
-        if forbidden {
+        let own = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if own.is_some_and(|own| own.is::<Forbidden>()) {
             return Error::refused("fetch_address", "the name has no public address");
+        }
+        if own.is_some_and(|own| own.is::<UnknownHost>()) {
+            return Error::unavailable("fetch_unknown_host", "no address is known of the host");
         }
         cause = inner.source();
     }

@@ -11,6 +11,7 @@ pub mod auth;
 pub mod client;
 pub mod config;
 pub mod cors;
+pub mod dids;
 pub mod extract;
 pub mod fetch;
 pub mod health;

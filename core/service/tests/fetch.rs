@@ -20,6 +20,7 @@ use carekey_core::did::Did;
 use carekey_core::did::resolver::DidResolver;
 use carekey_core::holder::http::{HttpClient, HttpRequest};
 use carekey_core::random::SystemRandom;
+use carekey_service::dids::Dids;
 use carekey_service::fetch::{FetchConfig, Fetcher, Lookup};
 use carekey_service::keys;
 use carekey_service::metrics::Metrics;
@@ -280,7 +281,7 @@ async fn refuses_hostile_urls_without_connecting() {
     ] {
         let url = Url::parse(&format!("https://{name}:{port}/ok")).unwrap();
         let error = fetcher.get(&url, &[]).await.unwrap_err();
-        let expected = if name.ends_with('.') { "fetch_failed" } else { "fetch_address" };
+        let expected = if name.ends_with('.') { "fetch_unknown_host" } else { "fetch_address" };
         assert_eq!(error.code(), expected, "{name}: {error}");
     }
     assert_eq!(site.hits.load(Ordering::SeqCst), 0);
@@ -458,22 +459,23 @@ async fn as_client_of_the_holder_engine() {
 }
 
 #[tokio::test]
-async fn as_did_resolver() {
+async fn dids_of_the_web() {
     let site = Site::start().await;
     let port = site.address.port();
-    let fetcher = site.fetcher();
+    let dids = Dids::new(Arc::new(site.fetcher()), Arc::new(SystemClock), false);
     let did = |text: String| Did::parse(&text).unwrap();
+    let code = async |text: String| dids.resolve(&did(text)).await.unwrap_err().code();
     // The document names did:web:good.example, without the port that this test needs.
-    let error = fetcher.resolve(&did(format!("did:web:good.example%3A{port}"))).await.unwrap_err();
-    assert!(error.code().starts_with("did"), "{error}");
-    let error = fetcher.resolve(&did(format!("did:web:private.example%3A{port}"))).await.unwrap_err();
-    assert_eq!(error.code(), "fetch_address");
-    assert!(fetcher.resolve(&did(format!("did:web:localhost%3A{port}"))).await.is_err());
+    assert_eq!(code(format!("did:web:good.example%3A{port}")).await, "did_document");
+    assert_eq!(code(format!("did:web:good.example%3A{port}:nothing")).await, "did_not_found");
+    assert_eq!(code(format!("did:web:nowhere.example%3A{port}")).await, "did_not_found");
+    assert_eq!(code(format!("did:web:private.example%3A{port}")).await, "fetch_address");
+    assert_eq!(code(format!("did:web:localhost%3A{port}")).await, "did_web");
+    assert_eq!(code("did:example:1".into()).await, "did_method");
     let offline = did("did:key:zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv".into());
-    assert_eq!(fetcher.resolve(&offline).await.unwrap().id, offline);
-    let unknown = fetcher.resolve(&did("did:example:1".into())).await.unwrap_err();
-    assert_eq!(unknown.code(), "did_method");
+    assert_eq!(dids.resolve(&offline).await.unwrap().id, offline);
 
+    // Names of this computer only where that is allowed; by TLS too.
     let (sender, receiver) = tokio::sync::oneshot::channel::<String>();
     let id = futures_util::future::FutureExt::shared(receiver);
     let router = Router::new().route(
@@ -486,10 +488,10 @@ async fn as_did_resolver() {
     let address = start(router, ServerConfig::default());
     let local = did(format!("did:web:localhost%3A{}:hospital", address.port()));
     sender.send(local.to_string()).unwrap();
-    let open = FetchConfig { loopback: true, ..site.config() };
-    let open = Fetcher::with_lookup(open, site.names.clone()).unwrap();
+    let fetcher = Fetcher::with_lookup(FetchConfig { loopback: true, ..site.config() }, site.names.clone());
+    let open = Dids::new(Arc::new(fetcher.unwrap()), Arc::new(SystemClock), true);
     assert_eq!(open.resolve(&local).await.unwrap().id, local);
-    assert_eq!(fetcher.resolve(&local).await.unwrap_err().code(), "did_web");
+    assert_eq!(dids.resolve(&local).await.unwrap_err().code(), "did_web");
 }
 
 fn site_router() -> Router {

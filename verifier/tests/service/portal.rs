@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use carekey_core::Clock;
-use carekey_core::did::resolver::Offline;
 use carekey_core::holder::presentation::{self, Delivery, PresentationContext, PresentationReview};
-use carekey_core::holder::{HttpRequest, HttpResponse, StoredCredential};
+use carekey_core::holder::{HttpClient, HttpRequest, HttpResponse, StoredCredential};
 use carekey_core::random::SystemRandom;
 use carekey_core::status::token_status_list::MEDIA_TYPE;
 use carekey_core::store::MemoryStore;
 use carekey_core::trust::VerifierTrust;
 use carekey_core::x509::TrustAnchor;
+use carekey_service::dids::Dids;
 use carekey_service::fetch::{FetchConfig, Fetcher};
 use carekey_service::limit::LimitConfig;
 use carekey_service::serve::{self, ServerConfig};
@@ -39,6 +39,7 @@ pub struct Verifier {
     pub base: String,
     pub client: reqwest::Client,
     pub fetcher: Fetcher,
+    dids: Dids,
     _folder: tempfile::TempDir,
 }
 
@@ -95,6 +96,9 @@ impl Verifier {
             if let Some(document) = web.documents.lock().unwrap().get(request.url.as_str()) {
                 return Some(answer(200, "application/json", document.clone()));
             }
+            if request.url.path().ends_with("/did.json") || request.url.path().ends_with("/did.jsonl") {
+                return Some(answer(404, "text/plain", ""));
+            }
             assert_eq!(request.url.as_str(), STATUS_URI, "nothing else may be fetched");
             web.fetches.fetch_add(1, Ordering::SeqCst);
             web.token.lock().unwrap().clone().map(|token| answer(200, MEDIA_TYPE, token))
@@ -103,14 +107,16 @@ impl Verifier {
         let server = ServerConfig { body_bytes: 256 * 1024, ..ServerConfig::default() };
         let bound = serve::bind(&server).unwrap();
         let public_url = bound.public_url(&server).unwrap();
+        let web: Arc<dyn HttpClient> = Arc::new(web);
+        let dids = Dids::new(Arc::clone(&web), world.clock.clone(), false);
         let app = App::open_with(
             config,
             public_url.clone(),
             memory.clone(),
             world.clock.clone(),
             Arc::new(SystemRandom),
-            Arc::new(web),
-            Arc::new(Offline),
+            web,
+            Arc::new(dids),
         );
         let app = app.unwrap();
         let (router, metrics) = (carekey_verifier::router(Arc::clone(&app)), Arc::clone(app.metrics()));
@@ -119,7 +125,9 @@ impl Verifier {
         });
         let fetcher = Fetcher::new(FetchConfig { loopback: true, ..FetchConfig::default() }).unwrap();
         let base = public_url.as_str().trim_end_matches('/').to_owned();
-        Self { world, hospital, app, memory, base, client: reqwest::Client::new(), fetcher, _folder: folder }
+        let dids = Dids::new(Arc::new(fetcher.clone()), world.clock.clone(), true);
+        let client = reqwest::Client::new();
+        Self { world, hospital, app, memory, base, client, fetcher, dids, _folder: folder }
     }
 
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
@@ -210,7 +218,7 @@ impl Verifier {
     pub fn context<'a>(&'a self, trust: &'a VerifierTrust) -> PresentationContext<'a> {
         PresentationContext {
             http: &self.fetcher,
-            dids: &self.fetcher,
+            dids: &self.dids,
             keys: &self.world.keys,
             trust,
             rp_id: RP_ID,

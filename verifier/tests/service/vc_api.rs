@@ -170,7 +170,7 @@ async fn credentials() {
         ),
         (issuer.sign(old, |_| ()), "credential_expired"),
         (issuer.sign(status.clone(), |_| ()), "bitstring_entry"),
-        (web, "did_method"),
+        (web, "did_not_found"),
         (enveloped, "base64url"),
     ] {
         let reply = verify(credential, Value::Null).await;
@@ -426,70 +426,4 @@ async fn status_lists() {
     assert_refused(&verify().await, "vc_status_issuer");
     verifier.hospital.documents.lock().unwrap().insert(LIST.into(), "{".into());
     assert_refused(&verify().await, "json_syntax");
-}
-
-#[tokio::test]
-async fn resolution() {
-    let verifier = Verifier::start().await;
-    let did = Party::new().did;
-    let get = async |path: &str, accept: &str| {
-        let request = verifier.client.get(format!("{}/1.0/identifiers/{path}", verifier.base));
-        let response = request.header("accept", accept).send().await.unwrap();
-        let status = response.status().as_u16();
-        let media_type = response.headers()["content-type"].to_str().unwrap().to_owned();
-        let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
-        (status, media_type, body)
-    };
-    for path in [did.clone(), did.replace(':', "%3A")] {
-        for accept in ["application/did-resolution", "*/*", "application/json", "text/html, */*;q=0.8"] {
-            let (status, media_type, body) = get(&path, accept).await;
-            assert_eq!((status, media_type.as_str()), (200, "application/did-resolution"), "{body}");
-            assert_eq!((&body["didDocument"]["id"], &body["didDocumentMetadata"]), (&json!(did), &json!({})));
-            assert_eq!(body["didResolutionMetadata"]["contentType"], "application/did-resolution");
-        }
-        for accept in ["application/did+json", "application/did+ld+json", "application/did"] {
-            let (status, media_type, body) = get(&path, accept).await;
-            assert_eq!((status, media_type.as_str(), &body["id"]), (200, accept, &json!(did)));
-        }
-    }
-    let documents = &verifier.hospital.documents;
-    let web = json!({"@context": ["https://www.w3.org/ns/did/v1"], "id": "did:web:a.example", "service": [
-        {"id": "#s", "type": "T", "serviceEndpoint": "https://a.example"}]});
-    documents.lock().unwrap().insert("https://a.example/.well-known/did.json".into(), web.to_string());
-    documents.lock().unwrap().insert("https://b.example/.well-known/did.json".into(), web.to_string());
-    let (status, _, body) = get("did:web:a.example", "application/did-resolution").await;
-    assert_eq!((status, &body["didDocument"]), (200, &web), "as its controller wrote it");
-
-    let accept = "application/did-resolution";
-    for (path, accept, status, name) in [
-        ("not-a-did", accept, 400, "INVALID_DID"),
-        ("did:example", accept, 400, "INVALID_DID"),
-        ("did:key:abc", accept, 400, "INVALID_DID"),
-        ("%ff", accept, 400, "INVALID_DID"),
-        ("did%3Akey%3Az6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2%23x", accept, 400, "INVALID_DID_URL"),
-        (
-            "did:key:z6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2?versionId=1",
-            accept,
-            400,
-            "INVALID_OPTIONS",
-        ),
-        ("did:unsupported:1234", accept, 501, "METHOD_NOT_SUPPORTED"),
-        (
-            "did:key:z6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2",
-            "image/png",
-            406,
-            "REPRESENTATION_NOT_SUPPORTED",
-        ),
-        ("did:web:b.example", accept, 500, "INVALID_DID_DOCUMENT"),
-    ] {
-        let (got, media_type, body) = get(path, accept).await;
-        assert_eq!((got, media_type.as_str()), (status, "application/did-resolution"), "{path} {body}");
-        let error = &body["didResolutionMetadata"]["error"];
-        assert_eq!(error["type"], format!("https://www.w3.org/ns/did#{name}"), "{path}");
-        assert_eq!((&body["didDocument"], &body["didDocumentMetadata"]), (&Value::Null, &json!({})));
-    }
-    assert_eq!(verifier.get("/1.0/identifiers/").await.status, 404);
-    let off = Verifier::start_with(|config| config.resolver.enabled = false).await;
-    assert_eq!(off.get(&format!("/1.0/identifiers/{did}")).await.status, 404);
-    assert!(off.get("/openapi.json").await.json()["paths"].get("/1.0/identifiers/{did}").is_none());
 }

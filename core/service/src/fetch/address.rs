@@ -84,7 +84,8 @@ impl Guard {
                 SocketAddr::from((Ipv6Addr::LOCALHOST, 0)),
             ]);
         }
-        let mut addresses = self.lookup.lookup(name).await?;
+        let unknown = |_| io::Error::new(io::ErrorKind::NotFound, UnknownHost);
+        let mut addresses = self.lookup.lookup(name).await.map_err(unknown)?;
         addresses.retain(|address| self.admits(*address));
         if addresses.is_empty() {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, Forbidden));
@@ -104,6 +105,18 @@ impl std::fmt::Display for Forbidden {
 }
 
 impl std::error::Error for Forbidden {}
+
+/// No address is known of the name.
+#[derive(Debug)]
+pub(super) struct UnknownHost;
+
+impl std::fmt::Display for UnknownHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no address is known of the name")
+    }
+}
+
+impl std::error::Error for UnknownHost {}
 
 /// [`Guard`] as reqwest wants it.
 pub(super) struct Resolver(pub(super) Arc<Guard>);
