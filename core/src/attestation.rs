@@ -5,12 +5,18 @@
 //! App Attest beside `none` ([`app_attest`]). A format that is not carried, or for which the issuer has no roots or the
 //! wallet no registered app, proves nothing here: such a key gets what its UV flag proves, [`AssuranceLevel::Uv`], unless
 //! the policy refuses it. What can be judged and falls short is refused, never graded lower in silence.
+//!
+//! Beside these stand a wallet provider's statements: about holder keys ([`key_attestation`]) and about the wallet
+//! ([`wallet_attestation`]), by providers that the operator names ([`wallet_provider`]).
 
 pub mod android_key;
 pub mod app_attest;
+pub mod key_attestation;
 pub mod level;
 pub mod metadata;
 pub mod packed;
+pub mod wallet_attestation;
+pub mod wallet_provider;
 
 use serde::{Deserialize, Serialize};
 
