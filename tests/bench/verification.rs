@@ -97,11 +97,11 @@ fn main() {
         .configure_from_args();
     bare_signatures(&mut criterion);
     credentials(&mut criterion);
-    data_integrity::run(&mut criterion);
+    let measured = data_integrity::run(&mut criterion);
     #[cfg(feature = "oracles")]
     ssi(&mut criterion);
     criterion.final_summary();
-    summary::print();
+    summary::print(&measured);
     // Not when criterion only lists or profiles.
     if std::env::args().all(|argument| argument == "--bench" || !argument.starts_with("--")) {
         http::run();

@@ -140,8 +140,8 @@ fn demo(_: &Options) -> Outcome {
     }))
 }
 
-/// `npm ci` and the tests of a folder under `tests/`.
-fn node_tests(folder: &str, environment: &[(&str, &Path)]) -> Result<Counts, String> {
+/// `npm ci` in a folder under `tests/`; returns Node and the folder.
+fn node_packages(folder: &str) -> Result<(PathBuf, PathBuf), String> {
     let node = needs::node()?;
     let folder = root().join("tests").join(folder);
     let mut npm = Command::new("npm");
@@ -149,6 +149,12 @@ fn node_tests(folder: &str, environment: &[(&str, &Path)]) -> Result<Counts, Str
     if run(npm, 10)?.failed > 0 {
         return Err(format!("npm ci failed in {}", folder.display()));
     }
+    Ok((node, folder))
+}
+
+/// `npm ci` and the tests of a folder under `tests/`.
+fn node_tests(folder: &str, environment: &[(&str, &Path)]) -> Result<Counts, String> {
+    let (node, folder) = node_packages(folder)?;
     let mut command = Command::new(node);
     command.args(["--test", "--test-reporter", "tap"]).current_dir(&folder);
     for (name, value) in environment {
@@ -276,6 +282,10 @@ fn deny(_: &Options) -> Outcome {
 
 /// `cargo bench` with the libraries that ours is compared with.
 pub fn bench(options: &Options) -> Outcome {
+    // Beside them, where there is Node, Digital Bazaar's library.
+    if let Err(missing) = node_packages("foreign") {
+        println!("without the libraries for Node: {missing}");
+    }
     let mut command = cargo(&["bench", "--package", "carekey-tests"]);
     if options.oracles {
         command.args(["--features", "oracles"]);
