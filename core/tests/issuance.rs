@@ -233,6 +233,7 @@ impl World {
             by_reference: true,
             expires_in: None,
             reference: None,
+            replaces: None,
         };
         self.wire.issuer.create_offer(&new).await.unwrap()
     }

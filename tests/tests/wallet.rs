@@ -210,6 +210,15 @@ async fn a_new_finger_ends_the_keys_and_another_way_still_unlocks() {
     wallet.remove_entry(&lost).await.unwrap();
     wallet.lock();
     wallet.unlock(None, &prompt()).await.unwrap();
+
+    // Collected again, under new keys; what could only be looked at makes way.
+    let before = wallet.credentials().await.unwrap();
+    collect(&world, &wallet).await;
+    let after = wallet.credentials().await.unwrap();
+    let lost = |state: CredentialState| state == CredentialState::ReenrolmentNeeded;
+    assert!(!after.iter().any(|one| lost(one.state)));
+    assert_eq!(after.len(), before.iter().filter(|one| !lost(one.state)).count() + 2);
+    assert_eq!(wallet.activity(1, 0).await.unwrap()[0].kind, ActivityKind::Renewed);
 }
 
 /// A well-formed code of another wallet.
@@ -218,6 +227,47 @@ fn phone_code(own: &str) -> String {
     let other = carekey_core::vault::RecoveryCode::generate(random).to_text().expose().clone();
     assert_ne!(own, other);
     other
+}
+
+/// Lost phone: the desk checks who asks, offers anew in place of the earlier offer, and what was on the lost phone is
+/// revoked in the moment in which the new phone has its own.
+#[tokio::test]
+async fn a_lost_phone_is_replaced_by_a_new_one() {
+    let world = World::start(Records::Memory).await;
+    let (lost, found) = (Phone::new(), Phone::new());
+    let (old_wallet, _) = lost.set_up(&world).await;
+    let offer = world.offer(&BOTH, false).await;
+    let link = text(&offer, "credential_offer_uri");
+    old_wallet.begin_issuance(link).await.unwrap().accept(None, &prompt()).await.unwrap();
+
+    let again = json!({ "credential_configuration_ids": BOTH, "fhir": carekey_tests::world::patient(),
+                        "replaces": text(&offer, "id") });
+    let unknown = json!({ "credential_configuration_ids": BOTH, "fhir": carekey_tests::world::patient(),
+                          "replaces": "no such offer" });
+    assert_eq!(world.manage(&world.hospital, "/api/offers", &unknown).await.status, 400);
+    let again = carekey_tests::world::body(&world.manage(&world.hospital, "/api/offers", &again).await);
+    let states = async || {
+        let page = world.look(&world.hospital, "/api/credentials").await;
+        let all: Vec<_> =
+            page["credentials"].as_array().unwrap().iter().map(|one| one["status"].clone()).collect();
+        (all.iter().filter(|one| *one == "valid").count(), all.iter().filter(|one| *one == "revoked").count())
+    };
+    assert_eq!(states().await, (2, 0), "an offer alone revokes nothing");
+    let (new_wallet, _) = found.set_up(&world).await;
+    let session = new_wallet.begin_issuance(text(&again, "credential_offer_uri")).await.unwrap();
+    session.accept(None, &prompt()).await.unwrap();
+    assert_eq!(states().await, (2, 2));
+
+    // The portal asks the hospital's status list: the new phone is let in, whoever holds the lost one is not.
+    world.clock.set(carekey_core::clock::Clock::now(&*world.clock).plus(200));
+    for (wallet, accepted) in [(&new_wallet, true), (&old_wallet, false)] {
+        let request = world.ask_identity("direct_post.jwt").await;
+        let session = wallet.begin_presentation(text(&request, "request_uri")).await.unwrap();
+        let selection = session.default_selection().unwrap();
+        let outcome = session.approve(&selection, &prompt()).await.unwrap();
+        assert_eq!(outcome.accepted, accepted, "{outcome:?}");
+    }
+    assert_eq!(old_wallet.activity(1, 0).await.unwrap()[0].kind, ActivityKind::Refused);
 }
 
 #[tokio::test]

@@ -284,6 +284,9 @@ impl Issuer {
         {
             let mut offer = stored.value;
             offer.credentials.extend(ids.iter().cloned());
+            if let Some(earlier) = &offer.replaces {
+                writes.extend(self.revoke_earlier(earlier, &configuration_id).await?);
+            }
             offer.state = if complete { OfferState::Issued } else { offer.state };
             for record in &mut records {
                 record.summary.reference.clone_from(&offer.reference);

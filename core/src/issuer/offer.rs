@@ -37,6 +37,9 @@ pub struct NewOffer {
     pub expires_in: Option<i64>,
     /// The desk's own reference (a case number, no claim), kept with the credentials.
     pub reference: Option<String>,
+    /// An earlier offer that this one replaces, for a person who lost their phone or its keys: each credential that is
+    /// issued revokes, in the same commit, what the earlier offer gave of the same kind.
+    pub replaces: Option<String>,
 }
 
 impl fmt::Debug for NewOffer {
@@ -114,6 +117,9 @@ pub struct OfferSummary {
     pub expires_at: UnixTime,
     /// Ids of the credentials that came of it.
     pub credentials: Vec<String>,
+    /// The earlier offer that it replaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
 }
 
 impl OfferRecord {
@@ -128,6 +134,7 @@ impl OfferRecord {
             created_at: self.created_at,
             expires_at: self.expires_at,
             credentials: self.credentials,
+            replaces: self.replaces,
         }
     }
 }
@@ -155,7 +162,7 @@ impl Issuer {
     /// Makes an offer and keeps its datasets until they are issued or the offer ends.
     ///
     /// # Errors
-    /// Those of [`Self::preview`]; `offer_lifetime`, `offer_reference`; when the store fails.
+    /// Those of [`Self::preview`]; `offer_lifetime`, `offer_reference`, `offer_replaces`; when the store fails.
     pub async fn create_offer(&self, new: &NewOffer) -> Result<CreatedOffer> {
         let previews = self.preview(&new.configuration_ids, &new.fhir)?;
         let lifetime = new.expires_in.unwrap_or(self.settings.offer_lifetime);
@@ -165,6 +172,12 @@ impl Issuer {
         if new.reference.as_ref().is_some_and(|text| text.chars().count() > MAX_REFERENCE || text.is_empty())
         {
             return Err(Error::malformed("offer_reference", "the reference is empty or too long"));
+        }
+        if let Some(earlier) = &new.replaces {
+            let known = read_json::<OfferRecord>(self.store(), OFFERS, bounded_key(earlier)).await?;
+            known.ok_or_else(|| {
+                Error::malformed("offer_replaces", "there is no offer of that id to replace")
+            })?;
         }
         let now = self.now();
         let expires_at = now.plus(lifetime);
@@ -187,6 +200,7 @@ impl Issuer {
             expires_at,
             offer: new.by_reference.then(|| offer.clone()),
             credentials: Vec::new(),
+            replaces: new.replaces.clone(),
         };
         let code_record = CodeRecord {
             offer_id: id.clone(),

@@ -57,6 +57,9 @@ pub(super) struct OfferRecord {
     pub(super) offer: Option<CredentialOffer>,
     /// Ids of the credentials that came of it.
     pub(super) credentials: Vec<String>,
+    /// The earlier offer whose credentials are revoked as those of this one are issued.
+    #[serde(default)]
+    pub(super) replaces: Option<String>,
 }
 
 /// A pre-authorized code that was not used yet.

@@ -1,6 +1,7 @@
 //! Status of issued credentials: a random entry of a Token Status List at issuance, changes by the desk, and the signed
 //! list for everybody.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::Issuer;
 use super::offer::bounded_key;
 use super::records::{
-    CREDENTIALS, CURRENT, CredentialRecord, CredentialStatus, CredentialSummary, STATUS_CURRENT,
-    STATUS_ENTRIES, STATUS_LISTS,
+    CREDENTIALS, CURRENT, CredentialRecord, CredentialStatus, CredentialSummary, OFFERS, OfferRecord,
+    STATUS_CURRENT, STATUS_ENTRIES, STATUS_LISTS,
 };
 use crate::clock::UnixTime;
 use crate::error::{Error, Result};
@@ -169,6 +170,39 @@ impl Issuer {
                 Err(CommitError::Failed(error)) => return Err(error),
             }
         }
+    }
+
+    /// The writes that revoke what the offer `earlier` gave of one kind.
+    pub(super) async fn revoke_earlier(&self, earlier: &str, configuration_id: &str) -> Result<Vec<Write>> {
+        let Some(offer) = read_json::<OfferRecord>(self.store(), OFFERS, bounded_key(earlier)).await? else {
+            return Ok(Vec::new());
+        };
+        let mut writes = Vec::new();
+        let mut lists: BTreeMap<u64, (StatusList, Option<Record>)> = BTreeMap::new();
+        for id in &offer.value.credentials {
+            let stored = read_json::<CredentialRecord>(self.store(), CREDENTIALS, bounded_key(id)).await?;
+            let Some(stored) = stored else { continue };
+            let mut record = stored.value;
+            let summary = &mut record.summary;
+            if summary.configuration_id != configuration_id || summary.status == CredentialStatus::Revoked {
+                continue;
+            }
+            summary.status = CredentialStatus::Revoked;
+            summary.status_changed_at = Some(self.now());
+            let (list, index) = (record.list, record.index);
+            let list = match lists.entry(list) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(self.status_list(list).await?),
+            };
+            list.0.set(index, Status::Revoked)?;
+            let expect = Expect::Version(stored.version);
+            writes.push(Write::put_json(CREDENTIALS, id.as_str(), expect, &record, stored.expires_at)?);
+        }
+        for (number, (list, before)) in lists {
+            let expect = before.map_or(Expect::Absent, |before| Expect::Version(before.version));
+            writes.push(Write::put(STATUS_LISTS, list_key(number), expect, list.as_bytes(), None));
+        }
+        Ok(writes)
     }
 
     /// The signed status list number `list`, a `statuslist+jwt`; `None` when no credential points at it. It is signed

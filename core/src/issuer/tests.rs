@@ -64,6 +64,7 @@ impl World {
             by_reference: true,
             expires_in: None,
             reference: Some("case 7".into()),
+            replaces: None,
         };
         self.issuer.create_offer(&new).await.unwrap()
     }
@@ -514,6 +515,7 @@ async fn offers_are_checked() {
         by_reference: false,
         expires_in: None,
         reference: None,
+        replaces: None,
     };
     let table: [(NewOffer, &str); 6] = [
         (NewOffer { configuration_ids: vec![], ..base.clone() }, "offer_configurations"),

@@ -25,6 +25,7 @@ pub(crate) struct Create {
     by_reference: bool,
     expires_in: Option<i64>,
     reference: Option<String>,
+    replaces: Option<String>,
 }
 
 fn yes() -> bool {
@@ -62,6 +63,7 @@ pub(crate) async fn create(
         by_reference: body.by_reference,
         expires_in: body.expires_in,
         reference: body.reference,
+        replaces: body.replaces,
     };
     let created = app.create_offer(&new).await?;
     Ok(reply::json(StatusCode::CREATED, &describe(&created)))

@@ -259,6 +259,7 @@ async fn create_offer(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: B
         Ok(document) => {
             let offer = NewOffer {
                 reference: people::record_number(&document),
+                replaces: None,
                 configuration_ids: configurations,
                 fhir: document,
                 tx_code: fields.one("tx_code").is_some(),

@@ -7,7 +7,7 @@ use futures_util::lock::Mutex;
 
 use super::activity::{self, Activity, ActivityKind};
 use super::ceremony::{self, AuthenticatorSource};
-use super::held::{CREDENTIAL, CredentialSummary, Held};
+use super::held::{CREDENTIAL, CredentialSummary, Held, LOGO, Summary};
 use super::keys::DeviceKeys;
 use super::platform::{LogLevel, Prompt};
 use super::{Party, Wallet, WalletError, device, words};
@@ -192,10 +192,38 @@ impl Wallet {
             batch.put(CREDENTIAL, &id, &held.summary(&id, false).map_err(device)?, &held).map_err(device)?;
             ids.push(id);
         }
-        let entry = received(ActivityKind::Received, collected, self.now());
+        let replaced = self.replaced(records, collected).await.map_err(device)?;
+        for (id, _) in &replaced {
+            batch.delete(CREDENTIAL, id);
+            batch.delete(LOGO, id);
+        }
+        let kind = if replaced.is_empty() { ActivityKind::Received } else { ActivityKind::Renewed };
+        let entry = received(kind, collected, self.now());
         activity::note(records, &mut batch, &entry).await.map_err(device)?;
         self.commit(records, batch).await?;
+        for (_, held) in &replaced {
+            self.forget_keys(records, held, false).await;
+        }
         Ok(ids)
+    }
+
+    /// What was collected anew: credentials without keys, of the same issuer and kind. They served only to be looked at.
+    async fn replaced(
+        &self,
+        records: &Records,
+        collected: &[StoredCredential],
+    ) -> Result<Vec<(String, Held)>> {
+        let mut replaced = Vec::new();
+        for (id, summary) in records.list::<Summary>(CREDENTIAL).await?.records {
+            let same = |one: &StoredCredential| {
+                one.credential_issuer == summary.credential_issuer
+                    && one.configuration_id == summary.configuration_id
+            };
+            if summary.keys_lost && collected.iter().any(same) {
+                replaced.extend(records.read(CREDENTIAL, &id).await?.map(|held| (id, held)));
+            }
+        }
+        Ok(replaced)
     }
 }
 
