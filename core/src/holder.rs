@@ -4,6 +4,7 @@
 //! what is offered or asked; *prepare* does everything up to the one WebAuthn ceremony and returns its options; *finish*
 //! takes the authenticator's answer and completes. State between the phases is a serialisable value.
 
+pub mod dids;
 pub mod http;
 pub mod issuance;
 pub mod presentation;
@@ -25,7 +26,6 @@ pub use http::{HttpClient, HttpRequest, HttpResponse, Method};
 /// What a holder key will be used for; lets the key store choose protection and names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum KeyPurpose {
     /// HK: key proofs at issuance and key-binding JWTs at presentation, ES256.
     HolderKey,

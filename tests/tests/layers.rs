@@ -151,7 +151,7 @@ fn the_reader_of_imports_reads() {
     assert_eq!(used_modules(code), ["error", "jose", "did"]);
 }
 
-/// Packages: `core ← storage ← service ← {issuer, verifier} ← cli`.
+/// Packages: `core ← storage ← service ← {issuer, verifier} ← cli`, `core ← wallet-ffi`.
 #[test]
 fn packages_depend_one_way() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -159,6 +159,7 @@ fn packages_depend_one_way() {
         ("core", &[]),
         ("core/storage", &["carekey-core"]),
         ("core/service", &["carekey-core", "carekey-storage"]),
+        ("wallet-ffi", &["carekey-core"]),
         ("issuer", &["carekey-core", "carekey-storage", "carekey-service"]),
         ("verifier", &["carekey-core", "carekey-storage", "carekey-service"]),
     ];

@@ -53,7 +53,6 @@ pub enum Advice {
 
 /// Why the wallet did not do it. `code` is stable, `detail` is for developers and holds no secret and no claim.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum WalletError {
     /// The person said no; nothing left the device.
     #[error("the person cancelled")]

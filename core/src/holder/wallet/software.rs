@@ -103,6 +103,10 @@ impl HardwareKeyStore for SoftwareDevice {
         items: Vec<SignItem>,
         prompt: Option<&Prompt>,
     ) -> Result<Vec<Vec<u8>>, PlatformError> {
+        // A phone sees that a key is gone before it asks.
+        if items.iter().any(|item| !lock(&self.keys).contains_key(&item.alias)) {
+            return Err(PlatformError::KeyInvalidated);
+        }
         let confirmed = self.ask(prompt)?;
         let keys = lock(&self.keys);
         let sign = |item: &SignItem| {

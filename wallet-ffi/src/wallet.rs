@@ -1,0 +1,151 @@
+//! The wallet, and one credential in it.
+
+use std::sync::Arc;
+
+use carekey_core::encoding::base64url;
+use carekey_core::holder::wallet as core;
+use carekey_core::holder::wallet::{
+    Activity, CredentialDetails, CredentialGroup, CredentialSummary, GroupBy, LockState, Party, Prompt,
+};
+
+use crate::config::WalletConfig;
+use crate::error::WalletError;
+use crate::issuance::IssuanceSession;
+use crate::platform::WalletPlatform;
+use crate::presentation::PresentationSession;
+use crate::records::CredentialLogo;
+use crate::vault::Vault;
+
+type Answer<T> = Result<T, WalletError>;
+
+/// Opens the wallet that lies in the platform's storage, or a new one. It stays locked until `unlock`; a new one until
+/// the first entry of its `vault` is made.
+#[uniffi::export]
+pub async fn open_wallet(config: WalletConfig, platform: WalletPlatform) -> Answer<Arc<Wallet>> {
+    let config =
+        core::WalletConfig::try_from(config).map_err(|error| core::WalletError::of(Party::App, error))?;
+    Ok(Arc::new(Wallet(core::Wallet::open(config, platform.into()).await?)))
+}
+
+/// The version of this library.
+#[uniffi::export]
+pub fn library_version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
+/// A wallet: its credentials, its log, and the sessions in which credentials come in and go out.
+#[derive(uniffi::Object)]
+pub struct Wallet(Arc<core::Wallet>);
+
+#[uniffi::export]
+impl Wallet {
+    /// Whether the wallet can be used now.
+    pub fn lock_state(&self) -> LockState {
+        self.0.lock_state()
+    }
+
+    /// Unlocks by a key of the device or a passkey: the entry `entry_id`, or the newest that is one of these.
+    pub async fn unlock(&self, entry_id: Option<String>, prompt: Prompt) -> Answer<()> {
+        Ok(self.0.unlock(entry_id.as_deref(), &prompt).await?)
+    }
+
+    /// Unlocks by the recovery code, as the person typed it. Nothing is lost by trying.
+    pub async fn unlock_with_code(&self, code: String) -> Answer<()> {
+        Ok(self.0.unlock_with_code(&code).await?)
+    }
+
+    /// `unlock` after the error `vault_rolled_back`, when the person was told and wants to go on with the older state.
+    pub async fn unlock_older_state(&self, entry_id: Option<String>, prompt: Prompt) -> Answer<()> {
+        Ok(self.0.unlock_older_state(entry_id.as_deref(), &prompt).await?)
+    }
+
+    /// Forgets the key of the vault: call it when the app goes to the background. What runs ends as soon as it needs the
+    /// vault again.
+    pub fn lock(&self) {
+        self.0.lock();
+    }
+
+    /// Forgets everything: credentials, log, ways to unlock, and the keys of the device.
+    pub async fn erase(&self) -> Answer<()> {
+        Ok(self.0.erase().await?)
+    }
+
+    /// The ways to unlock.
+    pub fn vault(&self) -> Arc<Vault> {
+        Arc::new(Vault(self.0.clone()))
+    }
+
+    /// All credentials, newest first.
+    pub async fn credentials(&self) -> Answer<Vec<CredentialSummary>> {
+        Ok(self.0.credentials().await?)
+    }
+
+    /// Those in which every word of `text` occurs: in name, kind, description or issuer.
+    pub async fn search(&self, text: String) -> Answer<Vec<CredentialSummary>> {
+        Ok(self.0.search(&text).await?)
+    }
+
+    /// All credentials in groups, by title; newest first within each.
+    pub async fn groups(&self, by: GroupBy) -> Answer<Vec<CredentialGroup>> {
+        Ok(self.0.groups(by).await?)
+    }
+
+    /// One credential.
+    pub async fn credential(&self, id: String) -> Answer<Arc<Credential>> {
+        let details = self.0.credential(&id).await?;
+        Ok(Arc::new(Credential { wallet: self.0.clone(), details }))
+    }
+
+    /// Opens an offer link and fetches what there is to know. Nothing is accepted by it.
+    pub async fn begin_issuance(&self, offer_link: String) -> Answer<Arc<IssuanceSession>> {
+        Ok(Arc::new(IssuanceSession(self.0.begin_issuance(&offer_link).await?)))
+    }
+
+    /// Opens a request link, authenticates the verifier and finds what fits. Nothing about the person leaves.
+    pub async fn begin_presentation(&self, request_link: String) -> Answer<Arc<PresentationSession>> {
+        Ok(Arc::new(PresentationSession(self.0.begin_presentation(&request_link).await?)))
+    }
+
+    /// The newest lines of the log, newest first: up to `limit`, after leaving out the `skip` newest.
+    pub async fn activity(&self, limit: u32, skip: u32) -> Answer<Vec<Activity>> {
+        let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        Ok(self.0.activity(size(limit), size(skip)).await?)
+    }
+
+    /// The whole log as a JSON array, oldest first.
+    pub async fn export_activity(&self) -> Answer<String> {
+        Ok(self.0.export_activity().await?)
+    }
+}
+
+/// One credential.
+#[derive(uniffi::Object)]
+pub struct Credential {
+    wallet: Arc<core::Wallet>,
+    details: CredentialDetails,
+}
+
+#[uniffi::export]
+impl Credential {
+    /// What it is and what is in it, as it was when `credential` was called.
+    pub fn details(&self) -> CredentialDetails {
+        self.details.clone()
+    }
+
+    /// The issuer's picture for it, as it was when the credential was collected.
+    pub async fn logo(&self) -> Answer<Option<CredentialLogo>> {
+        Ok(self.wallet.logo(&self.details.summary.id).await?.map(CredentialLogo::from))
+    }
+
+    /// Deletes it with its keys. The issuer is not told.
+    pub async fn delete(&self) -> Answer<()> {
+        Ok(self.wallet.delete_credential(&self.details.summary.id).await?)
+    }
+}
+
+impl From<core::Logo> for CredentialLogo {
+    fn from(logo: core::Logo) -> Self {
+        let data = base64url::decode(&logo.data).unwrap_or_default();
+        Self { media_type: logo.media_type, data, alt_text: logo.alt_text }
+    }
+}
