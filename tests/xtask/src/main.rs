@@ -3,6 +3,7 @@
 
 mod needs;
 mod parts;
+mod phones;
 mod run;
 
 use std::process::ExitCode;
@@ -22,9 +23,11 @@ commands
   demo            the headless demo walks the journey over HTTP
   interop         the npm packages of OpenID4VC as a foreign wallet
   browser         the journey in headless Chromium with a virtual authenticator
+  phones          the wallet library: generated sources, Kotlin on the JVM and Python against the running demo
   fuzz            every fuzz target for a few seconds
   deny            bans, licences and sources of the dependencies (needs cargo-deny)
   bench           the benchmarks, `ssi` included
+  size            the wallet library in the profile `mobile`: its size, and what takes most of it
 
 options
   --skip PART     leave a part of `test` out (may be repeated)
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
             }
         }
         "bench" => report.run("bench", || parts::bench(&options)),
+        "size" => report.run("size", || phones::size(&options)),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -82,7 +82,7 @@ pub fn output(name: &str, arguments: &[&str]) -> Option<String> {
 }
 
 /// Installs a Debian package, when this runs as root on a system with apt.
-fn install(package: &str) {
+pub fn install(package: &str) {
     let root = output("id", &["-u"]).is_some_and(|id| id.trim() == "0");
     if !root || find(&["apt-get"]).is_none() {
         return;

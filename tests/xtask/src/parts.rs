@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::needs;
+use crate::phones::phones;
 use crate::run::{Counts, Outcome, run};
 
 /// A part of the test command.
@@ -18,6 +19,7 @@ pub const PARTS: &[(&str, Part)] = &[
     ("demo", demo),
     ("interop", interop),
     ("browser", browser),
+    ("phones", phones),
     ("fuzz", fuzz),
     ("deny", deny),
 ];
@@ -70,18 +72,23 @@ pub fn root() -> PathBuf {
 }
 
 /// The folder where cargo puts what it builds, and this program too.
-fn target_folder() -> Result<PathBuf, String> {
+///
+/// # Errors
+/// This program lies somewhere else.
+pub fn target_folder() -> Result<PathBuf, String> {
     let here = std::env::current_exe().map_err(|problem| problem.to_string())?;
     here.ancestors().nth(2).map(Path::to_owned).ok_or_else(|| "no target folder".to_owned())
 }
 
-fn cargo(arguments: &[&str]) -> Command {
+/// A call of cargo.
+pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
     command
 }
 
-fn outcome(result: Result<Counts, String>) -> Outcome {
+/// What a result means for the report.
+pub fn outcome(result: Result<Counts, String>) -> Outcome {
     result.map_or_else(Outcome::Failed, Outcome::Ran)
 }
 
@@ -124,7 +131,10 @@ fn crash(_: &Options) -> Outcome {
 }
 
 /// Builds the program that the outside tests drive.
-fn carekey() -> Result<PathBuf, String> {
+///
+/// # Errors
+/// It does not build.
+pub fn carekey() -> Result<PathBuf, String> {
     let built = run(cargo(&["build", "--quiet", "--package", "carekey"]), 30)?;
     if built.failed > 0 {
         return Err("carekey does not build".to_owned());

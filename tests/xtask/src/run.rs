@@ -48,6 +48,26 @@ impl Counts {
             counts.passed = n;
         } else if let Some(n) = line.strip_prefix("# fail ").and_then(number) {
             counts.failed = n;
+        // Maven's total: "[INFO] Tests run: 3, Failures: 0, Errors: 0, Skipped: 0"; lines of one class go on
+        } else if let Some((_, rest)) =
+            line.split_once("] Tests run: ").filter(|_| !line.contains("Time elapsed"))
+        {
+            let of = |name: &str| rest.split(", ").find_map(|part| part.strip_prefix(name)).and_then(number);
+            counts.failed = of("Failures: ").unwrap_or(0) + of("Errors: ").unwrap_or(0);
+            let run = rest.split(',').next().and_then(number).unwrap_or(0);
+            counts.passed = run.saturating_sub(counts.failed + of("Skipped: ").unwrap_or(0));
+        // pytest -q: "1 failed, 3 passed in 0.12s"
+        } else if let Some((parts, _)) = line
+            .rsplit_once(" in ")
+            .filter(|(_, time)| time.split(' ').next().is_some_and(|time| time.ends_with('s')))
+        {
+            for part in parts.split(", ") {
+                match part.split_once(' ') {
+                    Some((n, "passed")) => counts.passed = number(n).unwrap_or(0),
+                    Some((n, "failed" | "error" | "errors")) => counts.failed += number(n).unwrap_or(0),
+                    _ => {}
+                }
+            }
         }
         counts
     }
@@ -161,5 +181,28 @@ impl Report {
         }
         let Counts { passed, failed } = self.counts();
         println!("{passed} passed, {failed} failed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_from_what_test_programs_print() {
+        for (line, passed, failed) in [
+            ("test result: ok. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out", 3, 1),
+            ("# pass 7", 7, 0),
+            ("# fail 2", 0, 2),
+            ("[INFO] Tests run: 5, Failures: 1, Errors: 1, Skipped: 1", 2, 2),
+            ("[INFO] Tests run: 5, Failures: 0, Errors: 0, Skipped: 0, Time elapsed: 1.2 s -- in A", 0, 0),
+            ("4 passed in 0.12s", 4, 0),
+            ("1 failed, 3 passed, 1 error in 70.12s (0:01:10)", 3, 2),
+            ("1 failed, 3 passed, 1 error in 10.12s", 3, 2),
+            ("compiled in 3 s", 0, 0),
+        ] {
+            let counts = Counts::in_line(line);
+            assert_eq!((counts.passed, counts.failed), (passed, failed), "{line}");
+        }
     }
 }
