@@ -22,4 +22,4 @@ mod chain;
 mod signature;
 
 pub use self::certificate::{Certificate, Extension};
-pub use self::chain::{TrustAnchor, UnverifiedChain, VerifiedChain};
+pub use self::chain::{AnchorIndex, TrustAnchor, UnverifiedChain, VerifiedChain};

@@ -4,6 +4,7 @@
 //! resolve; the rules that tie a key to an `iss` are here, and an [`IssuerKey`] exists only where they held.
 
 use crate::did::{Did, DidDocument, DidUrl, VerificationPurpose};
+use crate::encoding::json;
 use crate::error::{Error, Result};
 use crate::jose::jwk::JwkSet;
 use crate::jose::jws::Header;
@@ -20,6 +21,15 @@ pub enum IssuerKeyReference {
         /// `iss`, which a subject alternative name must cover; without it the certificate's subject is the issuer.
         iss: Option<String>,
     },
+    /// In the federation metadata that the header's trust chain proves (OpenID Federation 1.0 section 4.3).
+    TrustChain {
+        /// Entity statements, the issuer's own first.
+        chain: Vec<String>,
+        /// `iss`, the Entity Identifier.
+        iss: String,
+        /// Name of the key.
+        kid: Option<String>,
+    },
     /// In the document of the issuer's DID, under this name.
     Did(DidUrl),
     /// In the JWT VC Issuer Metadata of `iss`.
@@ -34,14 +44,20 @@ pub enum IssuerKeyReference {
 impl IssuerKeyReference {
     /// The reference in a signed token's header and `iss`.
     ///
-    /// `x5c` comes first, then a DID (in `iss`, or in `kid` when there is no `iss`), then an https `iss`.
-    /// [`Error::Untrusted`] `issuer_key_reference` when a DID in `kid` is not that of `iss`;
+    /// `x5c` comes first, then `trust_chain` with an https `iss`, then a DID (in `iss`, or in `kid` when there is no
+    /// `iss`), then an https `iss`.
+    /// [`Error::Malformed`] `jws_header` when `trust_chain` is no list of texts; [`Error::Untrusted`] `issuer_key_reference` when a DID in `kid` is not that of `iss`;
     /// [`Error::Unsupported`] `issuer_key_reference` when there is none of the three; errors of [`DidUrl::parse`].
     pub fn of(header: &Header, iss: Option<&str>) -> Result<Self> {
         if let Some(chain) = &header.x5c {
             return Ok(Self::X5c { chain: chain.clone(), iss: iss.map(str::to_owned) });
         }
         let kid = header.kid.as_deref();
+        if let (Some(chain), Some(iss)) = (header.others.get("trust_chain"), iss) {
+            let chain = json::from_value(chain.clone())
+                .map_err(|_| Error::malformed("jws_header", "trust_chain is a list of entity statements"))?;
+            return Ok(Self::TrustChain { chain, iss: iss.to_owned(), kid: header.kid.clone() });
+        }
         let did = match iss {
             Some(iss) => Some(iss).filter(|iss| iss.starts_with("did:")),
             None => kid

@@ -9,7 +9,7 @@ use crate::attestation::level::{AssuranceLevel, KeyProtection, Modality};
 use crate::binding::claim::ClientKind;
 use crate::clock::UnixTime;
 use crate::error::{Error, Result};
-use crate::trust::TrustedBy;
+use crate::trust::{TrustBasis, TrustedBy};
 
 /// One check and how it went, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,8 @@ pub struct VerifiedCredential {
     pub issuer: String,
     /// Why the issuer's key is trusted.
     pub trusted_by: TrustedBy,
+    /// The trust anchor that this rests on.
+    pub trust: TrustBasis,
     /// When it was issued.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<UnixTime>,
@@ -117,6 +119,9 @@ struct RecordedCredential {
     vct: String,
     issuer: String,
     trusted_by: TrustedBy,
+    /// Records of earlier versions do not say it.
+    #[serde(default)]
+    trust: TrustBasis,
     issued_at: Option<UnixTime>,
     expires_at: Option<UnixTime>,
     status_checked: bool,
@@ -134,6 +139,7 @@ impl VerifiedPresentation {
             vct: one.vct,
             issuer: one.issuer,
             trusted_by: one.trusted_by,
+            trust: one.trust,
             issued_at: one.issued_at,
             expires_at: one.expires_at,
             status_checked: one.status_checked,

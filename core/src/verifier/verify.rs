@@ -235,6 +235,7 @@ impl Judge<'_> {
             vct: bound.credential().vct().to_owned(),
             issuer: bound.credential().issuer().to_owned(),
             trusted_by: issuer.trusted_by(),
+            trust: issuer.basis().clone(),
             issued_at: validity.issued_at,
             expires_at: validity.expires_at,
             status_checked,

@@ -1,5 +1,7 @@
 //! Chains and trust anchors.
 
+use std::collections::HashMap;
+
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
@@ -39,6 +41,30 @@ impl TrustAnchor {
     /// The subject, for people.
     pub fn subject(&self) -> &str {
         self.0.subject()
+    }
+}
+
+/// Many trust anchors, found by the name that a certificate gives its issuer: one look, however many there are.
+#[derive(Debug, Clone, Default)]
+pub struct AnchorIndex {
+    by_subject: HashMap<Vec<u8>, Vec<TrustAnchor>>,
+}
+
+impl AnchorIndex {
+    /// The index of `anchors`.
+    pub fn new(anchors: impl IntoIterator<Item = TrustAnchor>) -> Self {
+        let mut by_subject: HashMap<Vec<u8>, Vec<TrustAnchor>> = HashMap::new();
+        for anchor in anchors {
+            by_subject.entry(anchor.0.subject.clone()).or_default().push(anchor);
+        }
+        Self { by_subject }
+    }
+
+    /// Anchors that may have signed `certificate`, or may be it.
+    fn candidates(&self, certificate: &Certificate) -> impl Iterator<Item = &TrustAnchor> {
+        let named = |name: &Vec<u8>| self.by_subject.get(name).into_iter().flatten();
+        let own = (certificate.subject != certificate.issuer).then(|| named(&certificate.subject));
+        named(&certificate.issuer).chain(own.into_iter().flatten())
     }
 }
 
@@ -110,6 +136,27 @@ impl UnverifiedChain {
     /// [`Error::Unsupported`] `x509_version`, `x509_critical_extension`, `x509_constraints`,
     /// `x509_signature_algorithm`, `x509_key`.
     pub fn verify(&self, anchors: &[TrustAnchor], now: UnixTime) -> Result<VerifiedChain> {
+        self.walk(|certificate, below| find_anchor(certificate, anchors.iter(), below), now)
+    }
+
+    /// As [`Self::verify`], with those anchors of an index that `accept` takes.
+    pub fn verify_with(
+        &self,
+        anchors: &AnchorIndex,
+        accept: impl Fn(&TrustAnchor) -> bool,
+        now: UnixTime,
+    ) -> Result<VerifiedChain> {
+        let find = |certificate: &_, below| {
+            find_anchor(certificate, anchors.candidates(certificate).filter(|anchor| accept(anchor)), below)
+        };
+        self.walk(find, now)
+    }
+
+    fn walk<'a>(
+        &self,
+        find_anchor: impl Fn(&Certificate, u32) -> Result<Option<&'a TrustAnchor>>,
+        now: UnixTime,
+    ) -> Result<VerifiedChain> {
         if self.leaf.key_usage.is_some_and(|usage| !usage.sign) {
             return Err(Error::untrusted("x509_key_usage", "the leaf's key is not meant for signatures"));
         }
@@ -121,7 +168,7 @@ impl UnverifiedChain {
         loop {
             check_own(current, now)?;
             expires_at = expires_at.min(current.not_after);
-            if let Some(anchor) = find_anchor(current, anchors, below)? {
+            if let Some(anchor) = find_anchor(current, below)? {
                 return VerifiedChain::new(&self.leaf, anchor, expires_at);
             }
             let issuer = followers
@@ -200,7 +247,7 @@ fn check_ca(issuer: &Certificate, below: u32) -> Result<()> {
 /// The anchor that `certificate` is, or that signed it; an error when one of its name is unfit and none other fits.
 fn find_anchor<'a>(
     certificate: &Certificate,
-    anchors: &'a [TrustAnchor],
+    anchors: impl Iterator<Item = &'a TrustAnchor>,
     below: u32,
 ) -> Result<Option<&'a TrustAnchor>> {
     let mut fault = None;

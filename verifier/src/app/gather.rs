@@ -128,6 +128,9 @@ impl Gatherer {
                 self.certificates.insert(name, Arc::clone(&issuer));
                 Ok(issuer)
             }
+            IssuerKeyReference::TrustChain { chain, iss, kid } => {
+                trust.by_trust_chain(vct, iss, kid.as_deref(), chain, now).map(Arc::new)
+            }
             IssuerKeyReference::Did(url) => {
                 trust.check_did(vct, url.did())?;
                 let document = self.dids.resolve(url.did()).await?;

@@ -95,18 +95,33 @@ async fn issuer_key(
             let key = IssuerKey::from_did_document(&document, &url, credential.iss())?;
             Ok((key, trust.check_did(vct, url.did()).is_ok()))
         }
-        IssuerKeyReference::WellKnown { iss, kid } => {
-            // Only the issuer that was asked is asked for its keys: the credential cannot send the wallet elsewhere.
-            if iss != expected.credential_issuer {
-                return Err(wrong_issuer("iss is another issuer than the one that was asked"));
+        IssuerKeyReference::TrustChain { chain, iss, kid } => {
+            match trust.by_trust_chain(vct, &iss, kid.as_deref(), &chain, context.clock.now()) {
+                Ok(trusted) => Ok((trusted.issuer_key().clone(), true)),
+                Err(error) if matches!(error.code(), "issuer_untrusted" | "federation_anchor") => {
+                    Ok((published_key(&iss, kid.as_deref(), expected, context).await?, false))
+                }
+                Err(error) => Err(error),
             }
-            let keys = published_keys(&iss, context).await?;
-            Ok((
-                IssuerKey::from_jwk_set(&keys, kid.as_deref(), &iss)?,
-                trust.check_https_issuer(vct, &iss).is_ok(),
-            ))
+        }
+        IssuerKeyReference::WellKnown { iss, kid } => {
+            let key = published_key(&iss, kid.as_deref(), expected, context).await?;
+            Ok((key, trust.check_https_issuer(vct, &iss).is_ok()))
         }
     }
+}
+
+/// Only the issuer that was asked is asked for its keys: the credential cannot send the wallet elsewhere.
+async fn published_key(
+    iss: &str,
+    kid: Option<&str>,
+    expected: &Expected<'_>,
+    context: &IssuanceContext<'_>,
+) -> Result<IssuerKey> {
+    if iss != expected.credential_issuer {
+        return Err(wrong_issuer("iss is another issuer than the one that was asked"));
+    }
+    IssuerKey::from_jwk_set(&published_keys(iss, context).await?, kid, iss)
 }
 
 async fn published_keys(iss: &str, context: &IssuanceContext<'_>) -> Result<JwkSet> {
