@@ -65,10 +65,7 @@ pub struct IssuerKey {
 /// The same key reference for another kind of token: members of a JOSE header.
 fn header_members(header: IssuerKeyHeader) -> Map<String, Value> {
     let mut members = Map::new();
-    match header {
-        IssuerKeyHeader::X5c(chain) => members.insert("x5c".into(), chain.into()),
-        IssuerKeyHeader::Kid(kid) => members.insert("kid".into(), kid.into()),
-    };
+    header.add_to(&mut members);
     members
 }
 

@@ -6,6 +6,9 @@ pub mod threats {}
 #[doc = include_str!("manual/defaults.md")]
 pub mod defaults {}
 
+#[doc = include_str!("manual/trust.md")]
+pub mod trust {}
+
 #[doc = include_str!("manual/howto.md")]
 pub mod howto {}
 

@@ -7,9 +7,11 @@ mod identity;
 mod outcome;
 mod record;
 mod respond;
+mod trust;
 mod vc_api;
 mod vc_enveloped;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +21,6 @@ use carekey_core::format::data_integrity::Contexts;
 use carekey_core::holder::HttpClient;
 use carekey_core::random::Random;
 use carekey_core::store::{Sealed, Store};
-use carekey_core::trust::IssuerTrust;
 use carekey_core::verifier::Policy;
 use carekey_service::auth::BearerToken;
 use carekey_service::dids::Dids;
@@ -30,7 +31,7 @@ use carekey_service::metrics::Metrics;
 use carekey_service::pages::Access;
 use url::Url;
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::routes::portal;
 
 pub use create::{CreateRequest, CreatedRequest, RequestUriMethodName};
@@ -48,7 +49,7 @@ pub struct App {
     config: Config,
     public_url: Url,
     identity: identity::Identity,
-    trust: IssuerTrust,
+    trust: trust::Trust,
     policy: Policy,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -118,7 +119,12 @@ impl App {
         // The generator's first use in a process is slow: not in the first request.
         let _: [u8; 32] = source.array();
         Ok(Arc::new(Self {
-            trust: config::trust(&config.trust, std::path::Path::new(""))?,
+            trust: trust::Trust::open(
+                &config.trust,
+                Path::new(""),
+                &folder.join("trusted-lists"),
+                clock.now(),
+            )?,
             policy: config.policy.policy(),
             identity: identity::Identity::new(keys, &public_url).map_err(std::io::Error::other)?,
             gatherer: gather::Gatherer::new(Arc::clone(&http), Arc::clone(&dids)),
@@ -213,11 +219,18 @@ impl App {
         }
     }
 
-    /// Purges every half minute and renews the certificate in time, until it is dropped: run it beside the server.
+    /// Looks for newer trusted lists where it is time to.
+    pub async fn refresh_trust(&self) {
+        self.trust.refresh(&*self.http, self.now()).await;
+    }
+
+    /// Purges every half minute, refreshes trusted lists and renews the certificate in time, until it is dropped: run it
+    /// beside the server.
     pub async fn maintain(&self) {
         let mut ticks = tokio::time::interval(Duration::from_secs(30));
         loop {
             ticks.tick().await;
+            self.refresh_trust().await;
             if let Err(error) = self.purge().await {
                 tracing::error!(code = error.code(), "expired records could not be deleted");
             }

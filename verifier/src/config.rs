@@ -4,16 +4,18 @@ use std::path::{Path, PathBuf};
 
 use carekey_core::attestation::level::KeyProtection;
 use carekey_core::did::Did;
+use carekey_core::encoding::json;
 use carekey_core::limits::Limits;
 use carekey_core::protocol::openid4vp::client_id::ClientIdPrefix;
 use carekey_core::protocol::openid4vp::request::ResponseMode;
-use carekey_core::trust::{IssuerRule, IssuerTrust};
+use carekey_core::trust::IssuerRule;
+use carekey_core::trust::federation::FederationAnchor;
 use carekey_core::verifier::Policy;
-use carekey_core::x509::TrustAnchor;
 use carekey_service::fetch::FetchConfig;
 use carekey_service::limit::LimitConfig;
 use carekey_service::log::LogConfig;
 use carekey_service::serve::ServerConfig;
+use carekey_service::trusted_lists::{self, ListConfig};
 use serde::Deserialize;
 
 /// Everything that an operator sets.
@@ -143,16 +145,32 @@ pub struct TypesConfig {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct TrustRule {
+    /// What verdicts call the rule.
+    pub name: String,
     /// Credential types; empty: all.
     pub vcts: Vec<String>,
     /// PEM files with trust anchors of issuer certificates.
     pub anchors: Vec<PathBuf>,
+    /// Lists of trusted entities (ETSI TS 119 602) whose certificates are trust anchors too.
+    pub lists: Vec<ListConfig>,
+    /// Federations (OpenID Federation 1.0) whose credential issuers count.
+    pub federations: Vec<FederationConfig>,
     /// DIDs of issuers.
     pub dids: Vec<String>,
     /// https issuers whose `/.well-known/jwt-vc-issuer` is fetched.
     pub issuers: Vec<String>,
     /// Hosts, beside the issuer's own, that status lists are fetched from.
     pub status_hosts: Vec<String>,
+}
+
+/// The trust anchor of a federation.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct FederationConfig {
+    /// Its Entity Identifier.
+    pub entity_id: String,
+    /// File with its Federation Entity Keys, a JWK Set.
+    pub jwks: PathBuf,
 }
 
 impl Default for Config {
@@ -211,28 +229,35 @@ impl PolicyConfig {
     }
 }
 
-/// The trust rules, with the anchors read from their files (relative to `folder`). The error names file or DID.
-pub fn trust(rules: &[TrustRule], folder: &Path) -> std::io::Result<IssuerTrust> {
-    let rules = rules.iter().map(|rule| read_rule(rule, folder)).collect::<std::io::Result<_>>()?;
-    Ok(IssuerTrust::new(rules))
+/// The trust rules without what their lists add, files read relative to `folder`. The error names file or DID.
+pub fn trust(rules: &[TrustRule], folder: &Path) -> std::io::Result<Vec<IssuerRule>> {
+    rules.iter().map(|rule| read_rule(rule, folder)).collect()
 }
 
 fn read_rule(rule: &TrustRule, folder: &Path) -> std::io::Result<IssuerRule> {
-    let mut anchors = Vec::new();
-    for path in &rule.anchors {
-        let path = folder.join(path);
-        let named = |reason: String| std::io::Error::other(format!("{}: {reason}", path.display()));
-        let pem = std::fs::read(&path).map_err(|error| named(error.to_string()))?;
-        anchors.extend(TrustAnchor::from_pem(&pem).map_err(|error| named(error.detail().to_owned()))?);
-    }
     let did = |did: &String| Did::parse(did).map_err(|_| std::io::Error::other(format!("not a DID: {did}")));
     Ok(IssuerRule {
+        name: rule.name.clone(),
         vcts: rule.vcts.clone(),
-        anchors,
+        anchors: trusted_lists::read_anchors(&rule.anchors, folder)?,
+        listed: Vec::new(),
+        federations: rule
+            .federations
+            .iter()
+            .map(|federation| read_federation(federation, folder))
+            .collect::<std::io::Result<_>>()?,
         dids: rule.dids.iter().map(did).collect::<std::io::Result<_>>()?,
         https_issuers: rule.issuers.clone(),
         status_hosts: rule.status_hosts.clone(),
     })
+}
+
+fn read_federation(federation: &FederationConfig, folder: &Path) -> std::io::Result<FederationAnchor> {
+    let path = folder.join(&federation.jwks);
+    let named = |reason: String| std::io::Error::other(format!("{}: {reason}", path.display()));
+    let bytes = std::fs::read(&path).map_err(|error| named(error.to_string()))?;
+    let keys = json::parse_as(&bytes, &Limits::DEFAULT).map_err(|error| named(error.detail().to_owned()))?;
+    Ok(FederationAnchor { entity_id: federation.entity_id.clone(), keys })
 }
 
 #[cfg(test)]

@@ -24,3 +24,4 @@ pub mod pages;
 pub mod private_file;
 pub mod problem;
 pub mod serve;
+pub mod trusted_lists;

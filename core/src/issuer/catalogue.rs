@@ -204,7 +204,7 @@ impl Issuer {
     fn public_jwk(&self) -> Jwk {
         let mut jwk = Jwk::from_key(self.key.signer.public_key());
         jwk.kid = Some(match &self.key.header {
-            IssuerKeyHeader::Kid(kid) => kid.clone(),
+            IssuerKeyHeader::Kid(kid) | IssuerKeyHeader::TrustChain { kid, .. } => kid.clone(),
             IssuerKeyHeader::X5c(_) => jwk.thumbprint(),
         });
         jwk.alg = Some(self.key.signer.public_key().algorithm().as_str().into());

@@ -61,7 +61,7 @@ impl UnverifiedTrustChain {
     /// Judges the chain (section 10.2) and resolves the subject's metadata (section 6.1.4).
     ///
     /// [`Error::NotCurrent`] `federation_statement_time`; [`Error::Untrusted`] `federation_anchor` (it leads to none of
-    /// `anchors`), `federation_chain`, `federation_key_unknown`, `signature_invalid`, `federation_constraint`,
+    /// `anchors`), `federation_chain`, `federation_key_unknown`, `federation_signature`, `federation_constraint`,
     /// `federation_policy`.
     pub fn verify(&self, anchors: &[FederationAnchor], now: UnixTime) -> Result<VerifiedTrustChain> {
         let statements = || std::iter::once(&self.subject).chain(&self.superiors);

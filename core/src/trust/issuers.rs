@@ -8,6 +8,7 @@
 //! Rules are indexed once; a look-up takes the same time for ten issuers and for ten thousand.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use url::Url;
 
@@ -79,6 +80,7 @@ pub struct IssuerTrust {
     places: HashMap<[u8; 32], Vec<Place>>,
     dids: HashMap<Did, Vec<usize>>,
     https_issuers: HashMap<String, Vec<usize>>,
+    generation: u64,
 }
 
 /// A rule that names an anchor.
@@ -147,7 +149,9 @@ impl IssuerRule {
 impl IssuerTrust {
     /// These rules; the first that fits counts.
     pub fn new(mut rules: Vec<IssuerRule>) -> Self {
-        let mut trust = Self::default();
+        static GENERATION: AtomicU64 = AtomicU64::new(1);
+        let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
+        let mut trust = Self { generation, ..Self::default() };
         let mut anchors = Vec::new();
         for (rule, own) in rules.iter_mut().enumerate() {
             let listed = std::mem::take(&mut own.listed).into_iter();
@@ -168,6 +172,11 @@ impl IssuerTrust {
             }
         }
         Self { rules, anchors: AnchorIndex::new(anchors), ..trust }
+    }
+
+    /// Another number for every set of rules of this process: what was found by one set is no find of the next.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// The first of these rules that covers `vct`.

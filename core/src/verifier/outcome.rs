@@ -182,7 +182,7 @@ codes! {
         "request_expired" "response_replayed" "presentation_not_asked" "presentation_count" "presentation_malformed";
     // The credential or the holder's proof does not hold: whoever sent it may be anybody.
     UNBOUND:
-        "credential_type" "issuer_untrusted" "issuer_certificate" "issuer_certificate_expired" "issuer_san_mismatch"
+        "credential_type" "issuer_untrusted" "issuer_certificate" "issuer_certificate_expired" "issuer_federation" "issuer_san_mismatch"
         "issuer_did_mismatch" "issuer_key_unknown" "issuer_key_unavailable" "issuer_key_reference" "issuer_mismatch" "alg_none" "alg_mismatch" "alg_unsupported"
         "credential_signature_invalid" "holder_key_missing" "kb_jwt_missing" "kb_jwt_signature_invalid" "kb_jwt_claims"
         "kb_jwt_nonce" "kb_jwt_audience" "kb_jwt_sd_hash" "kb_jwt_stale" "kb_jwt_in_future" "kb_jwt_expired"
@@ -220,6 +220,7 @@ impl RefusalCode {
         let code = error.code();
         Self::named(code).unwrap_or_else(|| match code {
             _ if code.starts_with("x509_") => Self("issuer_certificate"),
+            _ if code.starts_with("federation_") => Self("issuer_federation"),
             _ if code.starts_with("jwe") => Self("response_encryption"),
             _ => Self::MALFORMED,
         })

@@ -120,7 +120,7 @@ impl Gatherer {
     ) -> Result<Arc<TrustedIssuer>> {
         match reference {
             IssuerKeyReference::X5c { chain, iss } => {
-                let name = cache_name(vct, iss.as_deref(), chain);
+                let name = cache_name(trust.generation(), vct, iss.as_deref(), chain);
                 if let Some(known) = self.certificates.find(&name) {
                     return Ok(known);
                 }
@@ -260,10 +260,11 @@ fn unavailable(detail: &'static str) -> Error {
     Error::unavailable("fetch_failed", detail)
 }
 
-fn cache_name(vct: &str, iss: Option<&str>, chain: &[String]) -> [u8; 32] {
+fn cache_name(generation: u64, vct: &str, iss: Option<&str>, chain: &[String]) -> [u8; 32] {
     // Lengths keep the parts apart.
     let parts = [vct, iss.unwrap_or_default()].into_iter().chain(chain.iter().map(String::as_str));
     let mut input = vec![u8::from(iss.is_some())];
+    input.extend_from_slice(&generation.to_be_bytes());
     for part in parts {
         input.extend_from_slice(&part.len().to_be_bytes());
         input.extend_from_slice(part.as_bytes());

@@ -57,8 +57,10 @@ impl App {
                 let presentation =
                     UnverifiedPresentation::parse(&vp_token, &request.query, &self.policy.limits)?;
                 let now = self.now();
-                let sources =
-                    self.gatherer.gather(&presentation, &self.trust, now, self.policy.status_max_age).await;
+                let sources = self
+                    .gatherer
+                    .gather(&presentation, &self.trust.current(), now, self.policy.status_max_age)
+                    .await;
                 let evidence = Evidence { request, now, sources };
                 match verify(presentation, &evidence, &self.policy) {
                     Ok(verified) => Ending::Verified(Box::new(verified)),

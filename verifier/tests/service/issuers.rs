@@ -1,15 +1,22 @@
 //! Whose key counts: DIDs and https issuers, only those that a trust rule names, and nothing is fetched for others.
 
+use std::path::Path;
+
+use carekey_core::clock::Clock as _;
 use carekey_core::did::key as did_key;
+use carekey_core::encoding::{base64, date_time};
 use carekey_core::format::sd_jwt_vc::issue::IssuerKeyHeader;
 use carekey_core::format::sd_jwt_vc::jwt_vc_issuer::JwtVcIssuerMetadata;
+use carekey_core::holder::{HttpRequest, HttpResponse};
 use carekey_core::jose::jwk::Jwk;
-use carekey_core::key::Signer;
-use carekey_verifier::config::TrustRule;
+use carekey_core::jose::jwt;
+use carekey_core::key::{Signer, SoftwareKey};
+use carekey_service::trusted_lists::{ListConfig, TrustedLists};
+use carekey_verifier::config::{FederationConfig, TrustRule};
 use serde_json::{Value, json};
 
 use crate::portal::Verifier;
-use crate::world::{ISS, STATUS_URI, VCT, Wanted};
+use crate::world::{Authority, ISS, STATUS_URI, VCT, Wanted, Web, World, answer};
 
 const METADATA: &str = "https://hospital.example/.well-known/jwt-vc-issuer";
 
@@ -144,4 +151,177 @@ async fn pages_of_other_origins_may_answer() {
         verifier.client.request("OPTIONS".parse().unwrap(), format!("{}/api/requests", verifier.base));
     let response = request.header("access-control-request-method", "POST").send().await.unwrap();
     assert!(response.headers().get("access-control-allow-origin").is_none());
+}
+
+const LIST_URL: &str = "https://office.example/list.jws";
+const SERVICE: &str = "http://uri.etsi.org/19602/SvcType/PubEAA/Issuance";
+
+/// A list of number `sequence` on which the hospital's authority stands, good for `seconds`.
+fn trusted_list(office: &Authority, world: &World, sequence: u64, seconds: i64) -> String {
+    let now = world.clock.now();
+    let certificate = base64::encode(world.authority.anchor().certificate().as_der());
+    let list = json!({ "LoTE": {
+        "ListAndSchemeInformation": {
+            "LoTEVersionIdentifier": 1, "LoTESequenceNumber": sequence,
+            "SchemeOperatorName": [{ "lang": "en", "value": "Office" }],
+            "ListIssueDateTime": date_time::format(now), "NextUpdate": date_time::format(now.plus(seconds))
+        },
+        "TrustedEntitiesList": [{
+            "TrustedEntityInformation": { "TEName": [{ "lang": "en", "value": "Example hospital" }] },
+            "TrustedEntityServices": [{ "ServiceInformation": {
+                "ServiceTypeIdentifier": SERVICE,
+                "ServiceDigitalIdentity": { "X509Certificates": [{ "val": certificate }] }
+            } }]
+        }]
+    } });
+    let (key, x5c) = office.certify("office.example", "https://office.example");
+    let header = json!({ "x5c": x5c }).as_object().unwrap().clone();
+    jwt::sign("JOSE", header, list.as_object().unwrap(), &key).unwrap()
+}
+
+/// A rule that knows nobody but those on the office's list.
+fn listed(office: &Authority, folder: &Path, list: ListConfig) -> TrustRule {
+    let operators = vec![folder.join("office.pem")];
+    std::fs::write(&operators[0], office.pem()).unwrap();
+    let list = ListConfig { operators, service_types: vec![SERVICE.into()], ..list };
+    TrustRule { name: "office".into(), lists: vec![list], ..rule(VCT) }
+}
+
+#[tokio::test]
+async fn an_issuer_on_a_trusted_list_in_a_file() {
+    let (office, folder) = (Authority::new("Office"), tempfile::tempdir().unwrap());
+    let verifier = Verifier::start_with_rules(|world, rules| {
+        let file = folder.path().join("list.jws");
+        std::fs::write(&file, trusted_list(&office, world, 7, 86_400)).unwrap();
+        *rules =
+            vec![listed(&office, folder.path(), ListConfig { file: Some(file), ..ListConfig::default() })];
+    })
+    .await;
+    let (view, refused) = verifier.judged(Wanted::default()).await;
+    assert_eq!(refused, None, "{view}");
+    let trust = &view["outcome"]["presentation"]["credentials"][0]["trust"];
+    assert_eq!((&trust["rule"], &trust["entity"]), (&json!("office"), &json!("Example hospital")));
+    assert_eq!(trust["list"], "Office, list 7");
+    assert_eq!(trust["sha256"].as_str().unwrap().len(), 64);
+}
+
+#[tokio::test]
+async fn a_trusted_list_is_fetched_refreshed_and_ends() {
+    let (office, folder) = (Authority::new("Office"), tempfile::tempdir().unwrap());
+    let verifier = Verifier::start_with_rules(|_, rules| {
+        let url = Some(LIST_URL.parse().unwrap());
+        *rules = vec![listed(&office, folder.path(), ListConfig { url, ..ListConfig::default() })];
+    })
+    .await;
+    let publish = |list: String| {
+        verifier.hospital.documents.lock().unwrap().insert(LIST_URL.into(), list);
+    };
+    let judged = async || {
+        verifier.app.refresh_trust().await;
+        *verifier.hospital.token.lock().unwrap() = Some(verifier.world.status_token(None, 3600));
+        let (view, refused) = verifier.judged(Wanted { expires_in: 1_000_000, ..Wanted::default() }).await;
+        let list = view["outcome"]["presentation"]["credentials"][0]["trust"]["list"].clone();
+        (refused, list)
+    };
+    let untrusted = (Some("issuer_untrusted".to_owned()), Value::Null);
+    // Rubbish is no list; it is asked for again after a while, not at once.
+    publish("rubbish".into());
+    assert_eq!(judged().await, untrusted);
+    publish(trusted_list(&office, &verifier.world, 7, 10_000));
+    assert_eq!(judged().await, untrusted);
+    verifier.later(300);
+    assert_eq!(judged().await, (None, json!("Office, list 7")));
+    // An older list and one of another office change nothing.
+    for list in [
+        trusted_list(&office, &verifier.world, 6, 10_000),
+        trusted_list(&Authority::new("Office"), &verifier.world, 9, 10_000),
+    ] {
+        publish(list);
+        verifier.later(3_600);
+        assert_eq!(judged().await, (None, json!("Office, list 7")));
+    }
+    // Past its next update nobody on it counts; the next list does again.
+    verifier.later(3_600);
+    assert_eq!(judged().await, untrusted);
+    publish(trusted_list(&office, &verifier.world, 8, 10_000));
+    verifier.later(300);
+    assert_eq!(judged().await, (None, json!("Office, list 8")));
+}
+
+#[tokio::test]
+async fn a_list_that_was_fetched_outlives_a_restart() {
+    let (office, folder) = (Authority::new("Office"), tempfile::tempdir().unwrap());
+    let world = World::new();
+    let url = Some(LIST_URL.parse().unwrap());
+    let config = listed(&office, folder.path(), ListConfig { url, ..ListConfig::default() }).lists;
+    let open = || {
+        TrustedLists::open(&config, Path::new(""), &folder.path().join("kept"), world.clock.now()).unwrap()
+    };
+    let list = trusted_list(&office, &world, 7, 10_000);
+    let web = Web(move |_: &HttpRequest| Some(answer(200, "application/jose", list.clone())));
+    let lists = open();
+    assert!(lists.anchors(world.clock.now())[0].is_empty());
+    assert!(lists.refresh(&web, world.clock.now()).await);
+    assert_eq!(lists.anchors(world.clock.now())[0].len(), 1);
+    let offline = Web(|_: &HttpRequest| -> Option<HttpResponse> { None });
+    let lists = open();
+    assert!(!lists.refresh(&offline, world.clock.now()).await);
+    assert_eq!(lists.anchors(world.clock.now())[0][0].entity, "Example hospital");
+    assert!(lists.anchors(world.clock.now().plus(10_000))[0].is_empty(), "its time is over");
+}
+
+#[tokio::test]
+async fn an_issuer_in_a_federation() {
+    let folder = tempfile::tempdir().unwrap();
+    let (anchor, own) = (key(1), key(2));
+    let named = |key: &SoftwareKey, kid: &str| {
+        let mut jwk = Jwk::from_key(key.public_key());
+        jwk.kid = Some(kid.into());
+        json!({ "keys": [jwk.to_value()] })
+    };
+    let jwks = folder.path().join("federation.json");
+    std::fs::write(&jwks, named(&anchor, "f").to_string()).unwrap();
+    let verifier = Verifier::start_with_rules(|_, rules| {
+        let federations = vec![FederationConfig { entity_id: "https://federation.example".into(), jwks }];
+        *rules = vec![TrustRule { federations, ..rule(VCT) }];
+    })
+    .await;
+    let world = &verifier.world;
+    let states = |claims: Value, key: &SoftwareKey| {
+        let mut claims = claims.as_object().unwrap().clone();
+        let now = world.clock.now();
+        claims.extend([
+            ("iat".to_owned(), now.as_secs().into()),
+            ("exp".to_owned(), now.plus(600).as_secs().into()),
+        ]);
+        let header = json!({ "kid": "f" }).as_object().unwrap().clone();
+        jwt::sign("entity-statement+jwt", header, &claims, key).unwrap()
+    };
+    let (federation, role) = ("https://federation.example", "openid_credential_issuer");
+    let chain = |anchor: &SoftwareKey| {
+        vec![
+            states(
+                json!({ "iss": ISS, "sub": ISS, "jwks": named(&own, "f"), "authority_hints": [federation],
+                    "metadata": { role: { "jwks": named(&world.issuer, "key-1") } } }),
+                &own,
+            ),
+            states(json!({ "iss": federation, "sub": ISS, "jwks": named(&own, "f") }), anchor),
+        ]
+    };
+    let wanted = |chain| {
+        let key_header = Some(IssuerKeyHeader::TrustChain { chain, kid: "key-1".into() });
+        Wanted { key_header, ..Wanted::default() }
+    };
+    let (view, refused) = verifier.judged(wanted(chain(&anchor))).await;
+    assert_eq!(refused, None, "{view}");
+    let credential = &view["outcome"]["presentation"]["credentials"][0];
+    assert_eq!((&credential["trusted_by"], &credential["issuer"]), (&json!("federation"), &json!(ISS)));
+    assert_eq!(credential["trust"]["anchor"], federation);
+    // The same by an anchor of that name with other keys.
+    let (_, refused) = verifier.judged(wanted(chain(&key(3)))).await;
+    assert_eq!(refused.as_deref(), Some("issuer_federation"));
+}
+
+fn key(byte: u8) -> SoftwareKey {
+    SoftwareKey::from_p256_scalar(&[byte; 32]).unwrap()
 }

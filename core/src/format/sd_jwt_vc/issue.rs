@@ -83,6 +83,32 @@ pub enum IssuerKeyHeader {
     X5c(Vec<String>),
     /// `kid`: a DID URL, or the name of the key in the JWT VC Issuer Metadata.
     Kid(String),
+    /// `trust_chain` and `kid`: the issuer's place in a federation (OpenID Federation 1.0 section 4.3), and the name of
+    /// the key in its metadata as `openid_credential_issuer`.
+    TrustChain {
+        /// Entity statements, the issuer's own first.
+        chain: Vec<String>,
+        /// Name of the key.
+        kid: String,
+    },
+}
+
+impl IssuerKeyHeader {
+    /// Adds the members to a header.
+    pub fn add_to(self, header: &mut Map<String, Value>) {
+        match self {
+            Self::X5c(chain) => {
+                header.insert("x5c".into(), chain.into());
+            }
+            Self::Kid(kid) => {
+                header.insert("kid".into(), kid.into());
+            }
+            Self::TrustChain { chain, kid } => {
+                header.insert("kid".into(), kid.into());
+                header.insert("trust_chain".into(), chain.into());
+            }
+        }
+    }
 }
 
 /// What goes into one credential.
@@ -148,10 +174,7 @@ impl IssueDraft {
         let mut header = Map::new();
         header.insert("alg".into(), algorithm.as_str().into());
         header.insert("typ".into(), TYP.into());
-        match input.key_header {
-            IssuerKeyHeader::X5c(chain) => header.insert("x5c".into(), chain.into()),
-            IssuerKeyHeader::Kid(kid) => header.insert("kid".into(), kid.into()),
-        };
+        input.key_header.add_to(&mut header);
         let signing_input = jws::signing_input(&header, Value::Object(payload).to_string().as_bytes())?;
         Ok(Self { signing_input, disclosures })
     }

@@ -98,7 +98,7 @@ impl EntityStatement {
     }
 
     /// Signed by the key of `keys` that the header names. [`Error::Untrusted`] `federation_key_unknown`,
-    /// `signature_invalid`, and errors of reading the key.
+    /// `federation_signature`, and errors of reading the key.
     pub(super) fn check_signature(&self, keys: &JwkSet) -> Result<()> {
         let unknown = || {
             Error::untrusted(
@@ -107,7 +107,9 @@ impl EntityStatement {
             )
         };
         let key = keys.find(self.jwt.header().kid.as_deref()).ok_or_else(unknown)?;
-        self.jwt.check(&key.public_key()?)
+        self.jwt.check(&key.public_key()?).map_err(|_| {
+            Error::untrusted("federation_signature", "the signature of an entity statement does not hold")
+        })
     }
 
     /// `iat` in the past, `exp` in the future, with `leeway` seconds. [`Error::NotCurrent`] `federation_statement_time`.

@@ -133,15 +133,15 @@ fn every_break_is_refused() {
     // Another anchor of the same name, and a middle whose key the anchor did not vouch for.
     let mut story = Story::new();
     story.anchor = Entity::new(ANCHOR, 9);
-    assert_eq!(code(&story.statements()), "signature_invalid");
+    assert_eq!(code(&story.statements()), "federation_signature");
     let mut forged = Story::new();
     forged.middle = Entity::new(MIDDLE, 9);
     let mixed = [forged.statements()[..2].to_vec(), all[2..].to_vec()].concat();
-    assert_eq!(code(&mixed), "signature_invalid");
+    assert_eq!(code(&mixed), "federation_signature");
     let mut forged = Story::new();
     forged.leaf = Entity::new(LEAF, 9);
     let mixed = [forged.statements()[..1].to_vec(), all[1..].to_vec()].concat();
-    assert_eq!(code(&mixed), "signature_invalid");
+    assert_eq!(code(&mixed), "federation_signature");
 }
 
 #[test]
