@@ -136,8 +136,7 @@ impl UnverifiedTrustChain {
 /// Path length and names; `subordinate` are the statements of superiors, the nearest first.
 fn check_constraints(subordinate: &[&EntityStatement]) -> Result<()> {
     let mut below: Vec<&str> = Vec::new();
-    let mut intermediates = 0_u64;
-    for statement in subordinate {
+    for (intermediates, statement) in (0_u64..).zip(subordinate) {
         below.push(&statement.sub);
         let constraints = &statement.constraints;
         if constraints.max_path_length.is_some_and(|max| intermediates > max) {
@@ -146,7 +145,6 @@ fn check_constraints(subordinate: &[&EntityStatement]) -> Result<()> {
         if !below.iter().all(|entity_id| constraints.allow_name(entity_id)) {
             return Err(constraint("a superior does not allow the name of an entity below it"));
         }
-        intermediates += 1;
     }
     Ok(())
 }

@@ -121,9 +121,10 @@ impl VerifiedTrustedList {
     /// Entity names and certificates of the active services of one of `service_types`.
     pub fn certificates(&self, service_types: &[String]) -> impl Iterator<Item = (&str, &TrustAnchor)> {
         self.entities.iter().flat_map(|entity| {
-            let fitting = entity.services.iter().filter(|service| {
-                service.is_active() && service_types.iter().any(|own| *own == service.service_type)
-            });
+            let fitting = entity
+                .services
+                .iter()
+                .filter(|service| service.is_active() && service_types.contains(&service.service_type));
             fitting.flat_map(|service| &service.certificates).map(|anchor| (entity.name.as_str(), anchor))
         })
     }
