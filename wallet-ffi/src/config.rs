@@ -116,6 +116,7 @@ impl TryFrom<TrustedIssuers> for IssuerRule {
             dids: dids(&rule.dids)?,
             https_issuers: rule.https_issuers,
             status_hosts: rule.status_hosts,
+            ..Self::default()
         })
     }
 }
