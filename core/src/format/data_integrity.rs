@@ -20,7 +20,7 @@ pub mod verify;
 pub use self::contexts::Contexts;
 pub use self::cryptosuite::{Cryptosuite, HashData};
 pub use self::derive::{Presentation, derive};
-pub use self::issue::{ProofOptions, add_proof, create_proof};
+pub use self::issue::{ProofDraft, ProofOptions, add_proof, create_proof, draft_proof};
 pub use self::proof::{ProofPurpose, UnverifiedProof};
 pub use self::verify::{
     ControllerPolicy, Evidence, Expectation, VerifiedDocument, verification_methods, verify_base_proofs,

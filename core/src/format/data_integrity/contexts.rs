@@ -1,8 +1,9 @@
-//! The bundled JSON-LD contexts: byte for byte the published files. No other context is ever known, none is fetched.
+//! The bundled JSON-LD contexts: byte for byte the published files, and CareKey's own. No other context is ever known,
+//! none is fetched.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use serde_json::Value;
 
@@ -17,6 +18,11 @@ pub const CREDENTIALS_V2: &str = "https://www.w3.org/ns/credentials/v2";
 pub const CREDENTIALS_V1: &str = "https://www.w3.org/2018/credentials/v1";
 /// Data Integrity 1.0, for documents whose own contexts do not define proofs.
 pub const DATA_INTEGRITY_V2: &str = "https://w3id.org/security/data-integrity/v2";
+/// JSON Web Keys as verification methods.
+pub const JWK_V1: &str = "https://w3id.org/security/jwk/v1";
+/// CareKey's own terms: claims of its credentials, the biometric binding, the assertion in a presentation. The name is
+/// a URN, so that it stands for these bytes whoever serves them; a change needs a new name.
+pub const CAREKEY_HEALTH_V1: &str = "urn:carekey:context:health:1";
 
 const BUNDLED: &[(&str, &[u8])] = &[
     (CREDENTIALS_V2, include_bytes!("contexts/credentials-v2.jsonld")),
@@ -32,11 +38,12 @@ const BUNDLED: &[(&str, &[u8])] = &[
     ("https://w3id.org/security/data-integrity/v1", include_bytes!("contexts/data-integrity-v1.jsonld")),
     (DATA_INTEGRITY_V2, include_bytes!("contexts/data-integrity-v2.jsonld")),
     ("https://w3id.org/security/multikey/v1", include_bytes!("contexts/multikey-v1.jsonld")),
-    ("https://w3id.org/security/jwk/v1", include_bytes!("contexts/jwk-v1.jsonld")),
+    (JWK_V1, include_bytes!("contexts/jwk-v1.jsonld")),
     ("https://www.w3.org/ns/did/v1", include_bytes!("contexts/did-v1.jsonld")),
     ("https://w3id.org/vdl/v1", include_bytes!("contexts/vdl-v1.jsonld")),
     ("https://w3id.org/vdl/aamva/v1", include_bytes!("contexts/vdl-aamva-v1.jsonld")),
     ("https://w3id.org/citizenship/v4rc1", include_bytes!("contexts/citizenship-v4rc1.jsonld")),
+    (CAREKEY_HEALTH_V1, include_bytes!("contexts/carekey-health-v1.jsonld")),
 ];
 
 /// The revision of [`CREDENTIALS_V2`] that was served from July 2024 to February 2025. It is not processed (the
@@ -92,6 +99,20 @@ impl Contexts {
         }
         let initial = Arc::new(Active::initial(next(), true));
         Ok(Self { parsed, ids, initial, compiled: RwLock::default() })
+    }
+
+    /// The same, parsed once per process.
+    ///
+    /// Errors as [`Self::bundled`].
+    pub fn shared() -> Result<&'static Self> {
+        static SHARED: OnceLock<Contexts> = OnceLock::new();
+        match SHARED.get() {
+            Some(contexts) => Ok(contexts),
+            None => {
+                let contexts = Self::bundled()?;
+                Ok(SHARED.get_or_init(|| contexts))
+            }
+        }
     }
 
     pub(crate) fn get(&self, url: &str) -> Option<&Arc<Scoped>> {

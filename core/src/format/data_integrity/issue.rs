@@ -9,7 +9,7 @@ use crate::clock::UnixTime;
 use crate::did::DidUrl;
 use crate::encoding::{date_time, multibase};
 use crate::error::{Error, Result};
-use crate::key::Signer;
+use crate::key::{PublicKey, Signer};
 
 /// What a new proof says about itself.
 #[derive(Debug, Clone)]
@@ -133,6 +133,41 @@ pub fn create_proof(
     signer: &dyn Signer,
     contexts: &Contexts,
 ) -> Result<(Value, HashData)> {
+    let draft = draft_proof(document, options, signer.public_key(), contexts)?;
+    let signature = signer.sign(&draft.data.to_signed())?;
+    let data = draft.data.clone();
+    Ok((draft.complete(&signature)?, data))
+}
+
+/// A proof that lacks only its signature: for keys that sign elsewhere, or later.
+#[derive(Debug, Clone)]
+pub struct ProofDraft {
+    config: Map<String, Value>,
+    data: HashData,
+}
+
+impl ProofDraft {
+    /// The bytes that the key signs.
+    pub fn signing_input(&self) -> Vec<u8> {
+        self.data.to_signed()
+    }
+
+    /// The proof; `signature` as JOSE has it (r‖s, or 64 bytes of Ed25519). Errors of [`UnverifiedProof::parse`].
+    pub fn complete(mut self, signature: &[u8]) -> Result<Value> {
+        self.config.insert("proofValue".into(), multibase::encode_base58btc(signature).into());
+        let proof = Value::Object(self.config);
+        UnverifiedProof::parse(&proof)?;
+        Ok(proof)
+    }
+}
+
+/// [`create_proof`] for a key that is not at hand.
+pub fn draft_proof(
+    document: &mut Value,
+    options: &ProofOptions,
+    key: &PublicKey,
+    contexts: &Contexts,
+) -> Result<ProofDraft> {
     let existing = match document.get("proof") {
         None => Vec::new(),
         Some(_) => proof_values(document)?.to_vec(),
@@ -152,13 +187,9 @@ pub fn create_proof(
         config.insert("@context".into(), context.clone());
     }
     let unsecured = with_proofs(document, matching);
-    let hash = options.cryptosuite.hash_algorithm(signer.public_key())?;
+    let hash = options.cryptosuite.hash_algorithm(key)?;
     let data = options.cryptosuite.hash_data(hash, &unsecured, &config, contexts)?;
-    let signature = signer.sign(&data.to_signed())?;
-    config.insert("proofValue".into(), multibase::encode_base58btc(&signature).into());
-    let proof = Value::Object(config);
-    UnverifiedProof::parse(&proof)?;
-    Ok((proof, data))
+    Ok(ProofDraft { config, data })
 }
 
 /// Section 2.4.1: the contexts of VCDM 2.0 and of Data Integrity itself define proofs.

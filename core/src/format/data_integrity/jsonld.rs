@@ -11,6 +11,8 @@ mod literal;
 mod table;
 mod walk;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::contexts::Contexts;
@@ -39,6 +41,25 @@ pub fn to_quads(document: &Value, contexts: &Contexts) -> Result<Vec<Quad>> {
 /// [`to_quads`], and which JSON object became which node.
 pub fn to_dataset(document: &Value, contexts: &Contexts) -> Result<Dataset> {
     walk::run(document, contexts, true)
+}
+
+/// The types of the document's root, expanded by its own contexts; a type that none of them defines stays as it is
+/// (OpenID4VP 1.0 appendix B.1.1).
+///
+/// Errors of [`to_quads`] about contexts.
+pub fn expanded_types(document: &Value, contexts: &Contexts) -> Result<Vec<String>> {
+    let mut active = Arc::clone(contexts.initial());
+    if let Some(local) = document.get("@context") {
+        let processor = context::Processor::new(contexts);
+        active = processor.process(&active, local, context::Kind::Document, false, 0)?;
+    }
+    let types = document.get("type").map(items).unwrap_or_default().iter().filter_map(Value::as_str);
+    Ok(types
+        .map(|name| match active.table.expand(name, true) {
+            table::Expanded::Iri(iri) => iri.to_string(),
+            _ => name.to_owned(),
+        })
+        .collect())
 }
 
 /// Whether `text` is an absolute IRI as every identifier, type and property of a document must be.

@@ -39,6 +39,11 @@ impl Evidence {
         }
     }
 
+    /// Adds one key that was gathered and judged by itself: only for this purpose.
+    pub fn add_key(&mut self, method: DidUrl, purpose: ProofPurpose, key: PublicKey) {
+        self.keys.push((method, purpose, Ok(key)));
+    }
+
     /// Adds the documents of `did:key` and `did:jwk` that the proofs of `document` name; others are left to the caller.
     ///
     /// Errors of [`verification_methods`], and of a DID of these methods that names no key.

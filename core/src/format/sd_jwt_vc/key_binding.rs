@@ -204,7 +204,7 @@ impl UnverifiedKeyBinding {
     }
 }
 
-fn check_times(
+pub(in crate::format) fn check_times(
     issued_at: UnixTime,
     expires_at: Option<UnixTime>,
     not_before: Option<UnixTime>,
@@ -235,7 +235,7 @@ fn check_times(
 }
 
 /// The hashes must be those of the strings that this verifier itself sent.
-fn check_transaction_data(
+pub(in crate::format) fn check_transaction_data(
     claims: &Map<String, Value>,
     check: &KeyBindingCheck<'_>,
 ) -> Result<Option<TransactionDataHashes>> {

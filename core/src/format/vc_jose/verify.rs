@@ -9,6 +9,7 @@ use super::envelope::Enveloped;
 use super::{Content, EnvelopeType, Mechanism, require_algorithm, wrong_cty, wrong_typ};
 use crate::clock::UnixTime;
 use crate::credential::data_model;
+use crate::credential::issuer_key::IssuerKeyReference;
 use crate::credential::validity::Validity;
 use crate::encoding::json;
 use crate::error::{Error, Result};
@@ -86,6 +87,20 @@ impl UnverifiedEnvelope {
             Secured::SdJwt(read) => read.header().kid.as_deref(),
             Secured::Cose(message) => message.key_id.as_deref().and_then(|id| std::str::from_utf8(id).ok()),
         }
+    }
+
+    /// Where the issuer's key is found, as the header and `issuer` (or `iss`) say; errors of
+    /// [`IssuerKeyReference::of`], and for COSE [`Error::Unsupported`] `issuer_key_reference`.
+    pub fn issuer_key_reference(&self) -> Result<IssuerKeyReference> {
+        let header = match &self.secured {
+            Secured::Jwt(jwt) => jwt.header(),
+            Secured::SdJwt(read) => read.header(),
+            Secured::Cose(_) => {
+                let detail = "the header of COSE does not tell whose key it is";
+                return Err(Error::unsupported("issuer_key_reference", detail));
+            }
+        };
+        IssuerKeyReference::of(header, self.signer())
     }
 
     /// `alg`, as claimed.
