@@ -15,6 +15,7 @@
 
 mod access;
 pub mod catalogue;
+pub mod configuration;
 pub mod enrolment;
 pub mod issue;
 pub mod nonce;
@@ -44,6 +45,7 @@ use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::Store;
 
+pub use configuration::Configuration;
 pub use enrolment::Wallet;
 pub use offer::{CreatedOffer, NewOffer, OfferState, OfferSummary, Preview};
 pub use records::{CredentialStatus, CredentialSummary};

@@ -13,6 +13,7 @@ use carekey_core::credential::claims::ClaimPath;
 use carekey_core::did::resolver::Offline;
 use carekey_core::did::{Did, key as did_key};
 use carekey_core::encoding::{base64, base64url, sha256};
+use carekey_core::format::any::UnverifiedPresented;
 use carekey_core::format::sd_jwt_vc::verify::UnverifiedSdJwtVc;
 use carekey_core::holder::presentation::{
     self, Choice, Delivery, PresentationContext, PresentationReview, Selection,
@@ -252,9 +253,9 @@ fn sources(world: &World, presentation: &UnverifiedPresentation) -> Vec<SourceEv
         UnverifiedStatusListToken::parse(&world.status_token(Some(300), 3600), &Limits::DEFAULT).unwrap();
     let list = token.verify(world.issuer.public_key(), world::STATUS_URI, NOW, 60, &Limits::DEFAULT).unwrap();
     let list = StatusEvidence::List { list: Arc::new(list), fetched_at: NOW };
-    let source = |(_, credential): (&str, &UnverifiedSdJwtVc)| SourceEvidence {
+    let source = |(_, credential): (&str, &UnverifiedPresented)| SourceEvidence {
         issuer: trust(world)
-            .by_certificate(credential.vct(), credential.iss(), &world.issuer_x5c, NOW)
+            .by_certificate(credential.types()[0], credential.iss(), &world.issuer_x5c, NOW)
             .map(Arc::new),
         status: list.clone(),
     };

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::attestation::level::{AssuranceLevel, KeyProtection, Modality};
 use crate::clock::UnixTime;
+use crate::credential::CredentialFormat;
+use crate::credential::claims::ClaimPath;
 use crate::error::{Error, Result};
+use crate::format::w3c::binding::{CONFIDENCE_METHOD, EVIDENCE};
 use crate::jose::jwk::Jwk;
 
 /// Name of the selectively disclosable claim that holds a [`WebauthnBinding`].
@@ -15,6 +18,30 @@ pub const BIOMETRIC_BINDING_LEVEL: &str = "biometric_binding_level";
 
 /// Origins that one binding may list.
 pub const MAX_ORIGINS: usize = 8;
+
+/// The claims that a verifier asks for when it wants to see the binding, in credentials of this format.
+pub fn binding_paths(format: CredentialFormat) -> Vec<ClaimPath> {
+    let names: &[&str] = if format.is_w3c() { &[CONFIDENCE_METHOD, EVIDENCE] } else { &[WEBAUTHN_BINDING] };
+    names.iter().map(|name| ClaimPath::member(name)).collect()
+}
+
+/// Whether one of these paths asks for AK.
+pub fn asks_for_binding<'a>(
+    format: CredentialFormat,
+    mut paths: impl Iterator<Item = &'a ClaimPath>,
+) -> bool {
+    let key = if format.is_w3c() { CONFIDENCE_METHOD } else { WEBAUTHN_BINDING };
+    paths.any(|path| path.elements().first() == Some(&key.into()))
+}
+
+/// Whether a claim says something about keys, not about the person.
+pub fn is_technical(format: CredentialFormat, path: &ClaimPath) -> bool {
+    let names: &[&str] = match format.is_w3c() {
+        true => &[CONFIDENCE_METHOD, EVIDENCE],
+        false => &[WEBAUTHN_BINDING, BIOMETRIC_BINDING_LEVEL],
+    };
+    names.iter().any(|name| path.elements().first() == Some(&(*name).into()))
+}
 
 /// Which kind of client made the client data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

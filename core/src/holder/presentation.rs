@@ -6,7 +6,7 @@
 //! [`decline`] tells the verifier that the person said no.
 //!
 //! The ceremony is made for every presentation. Where the verifier asked for a step-up, the assertion's challenge commits
-//! to the presentation and the assertion travels in the key-binding JWT; otherwise it stays in the wallet.
+//! to the presentation and the assertion travels in the key-binding JWT or W3C presentation; otherwise it stays in the wallet.
 
 mod answer;
 mod choice;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Clock;
 use crate::did::DidResolver;
 use crate::error::{Error, Result};
-use crate::format::sd_jwt_vc::verify::UnverifiedSdJwtVc;
+use crate::format::any::UnverifiedCredential;
 use crate::holder::{HolderKeys, HttpClient, StoredCredential};
 use crate::limits::Limits;
 use crate::random::Random;
@@ -72,6 +72,6 @@ fn stored<'a>(credentials: &'a [StoredCredential], id: &str) -> Result<&'a Store
     found.ok_or_else(|| Error::misuse("credential_unknown", "the wallet holds no credential of that id"))
 }
 
-fn read(credential: &StoredCredential) -> Result<UnverifiedSdJwtVc> {
-    UnverifiedSdJwtVc::parse(&credential.credential, &Limits::DEFAULT)
+fn read(credential: &StoredCredential) -> Result<UnverifiedCredential> {
+    UnverifiedCredential::parse(credential.format, &credential.credential, &Limits::DEFAULT)
 }

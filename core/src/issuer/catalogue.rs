@@ -4,14 +4,18 @@
 use serde_json::{Map, Value, json};
 
 use super::Issuer;
+use super::configuration::Configuration;
 use crate::attestation::level::AssuranceLevel;
 use crate::binding::claim::{BIOMETRIC_BINDING_LEVEL, WEBAUTHN_BINDING};
-use crate::credential::CredentialFormat;
 use crate::credential::claims::{ClaimPath, PathElement};
+use crate::credential::data_model::CONTEXT_V2;
 use crate::did::document::{DidDocument, VerificationMethod};
 use crate::did::{self, Did};
 use crate::error::{Error, Result};
+use crate::format::data_integrity::contexts::CAREKEY_HEALTH_V1;
 use crate::format::sd_jwt_vc::issue::{DisclosureFrame, IssuerKeyHeader};
+use crate::format::w3c::binding::{CONFIDENCE_METHOD, EVIDENCE};
+use crate::format::w3c::issue::Security;
 use crate::health::DatasetKind;
 use crate::jose::jwk::Jwk;
 use crate::key::SignatureAlgorithm;
@@ -19,7 +23,8 @@ use crate::protocol::openid4vci::PRE_AUTHORIZED_CODE;
 use crate::protocol::openid4vci::authorization_details::OPENID_CREDENTIAL;
 use crate::protocol::openid4vci::metadata::{
     AuthorizationServerMetadata, BatchSupport, ClaimDescription, ClaimDisplay, CredentialConfiguration,
-    CredentialIssuerMetadata, CredentialMetadata, Display, IssuerDisplay, WebauthnBindingSupport, issuer_url,
+    CredentialDefinition, CredentialIssuerMetadata, CredentialMetadata, Display, IssuerDisplay,
+    WebauthnBindingSupport, issuer_url,
 };
 
 /// Algorithms of key proofs.
@@ -30,6 +35,21 @@ const BINDING_CLAIMS: [(&str, &str); 2] = [
     (WEBAUTHN_BINDING, "Key that needs your own confirmation"),
     (BIOMETRIC_BINDING_LEVEL, "How that key confirms you"),
 ];
+
+/// Names of the two members of the binding in a W3C credential.
+const W3C_BINDING_MEMBERS: [(&str, &str); 2] =
+    [(CONFIDENCE_METHOD, "Key that needs your own confirmation"), (EVIDENCE, "How that key confirms you")];
+
+/// `credential_definition` (OpenID4VCI 1.0 appendices A.1.1 and A.1.2).
+fn definition(configuration: Configuration) -> Option<CredentialDefinition> {
+    let security = configuration.w3c?;
+    let context = match security {
+        Security::Jwt => Vec::new(),
+        Security::DataIntegrity | Security::Selective => vec![CONTEXT_V2.into(), CAREKEY_HEALTH_V1.into()],
+    };
+    let types = vec!["VerifiableCredential".into(), configuration.type_term().into()];
+    Some(CredentialDefinition { context, types })
+}
 
 /// A kind of credential, in words.
 fn words(kind: DatasetKind) -> (&'static str, &'static str, &'static str) {
@@ -68,10 +88,10 @@ impl Issuer {
     /// `issuer_settings` when the identifier makes no URLs.
     pub fn credential_issuer_metadata(&self) -> Result<CredentialIssuerMetadata> {
         let mut configurations = Map::new();
-        for kind in DatasetKind::ALL {
-            let configuration = serde_json::to_value(self.configuration(kind))
+        for one in self.configurations() {
+            let configuration = serde_json::to_value(self.configuration(one))
                 .map_err(|_| Error::misuse("issuer_settings", "a configuration cannot be written as JSON"))?;
-            configurations.insert(kind.as_str().to_owned(), configuration);
+            configurations.insert(one.id(), configuration);
         }
         Ok(CredentialIssuerMetadata {
             credential_issuer: self.settings.identifier.clone(),
@@ -91,21 +111,28 @@ impl Issuer {
         })
     }
 
-    fn configuration(&self, kind: DatasetKind) -> CredentialConfiguration {
-        let required = self.settings.required_levels.get(kind.as_str()).copied().unwrap_or_default();
+    fn configuration(&self, configuration: Configuration) -> CredentialConfiguration {
+        let (kind, required) = (configuration.kind, self.required_level(configuration));
+        let key = self.key.signer.public_key().algorithm();
+        let algorithm = configuration.w3c.map_or(key.as_str(), |security| security.algorithm_name(key));
+        let is_w3c = configuration.format().is_w3c();
+        let by_did = ["did:jwk".to_owned(), "did:key".to_owned()].into_iter();
         let mut proof_types = Map::new();
         let algorithms: Vec<_> = PROOF_ALGORITHMS.iter().map(|alg| alg.as_str()).collect();
         proof_types.insert("jwt".into(), json!({"proof_signing_alg_values_supported": algorithms}));
         CredentialConfiguration {
-            format: CredentialFormat::DcSdJwt.as_str().into(),
-            scope: Some(kind.as_str().into()),
-            vct: Some(self.settings.vct(kind)),
-            credential_signing_alg_values_supported: vec![
-                self.key.signer.public_key().algorithm().as_str().into(),
-            ],
-            cryptographic_binding_methods_supported: vec!["jwk".into(), "did:jwk".into(), "did:key".into()],
+            format: configuration.format().as_str().into(),
+            scope: Some(configuration.id()),
+            vct: (!is_w3c).then(|| self.settings.vct(kind)),
+            credential_definition: definition(configuration),
+            credential_signing_alg_values_supported: vec![algorithm.into()],
+            // A W3C credential names its holder by a DID, made of the proof's key where that comes as a JWK.
+            cryptographic_binding_methods_supported: match is_w3c {
+                true => by_did.collect(),
+                false => std::iter::once("jwk".to_owned()).chain(by_did).collect(),
+            },
             proof_types_supported: proof_types,
-            credential_metadata: Some(self.credential_metadata(kind)),
+            credential_metadata: Some(self.credential_metadata(configuration)),
             webauthn_binding: (!self.settings.wallets.is_empty()).then(|| WebauthnBindingSupport {
                 required_level: (required != AssuranceLevel::None).then(|| required.as_str().to_owned()),
                 attestation: "direct".into(),
@@ -113,23 +140,23 @@ impl Issuer {
         }
     }
 
-    fn credential_metadata(&self, kind: DatasetKind) -> CredentialMetadata {
+    fn credential_metadata(&self, configuration: Configuration) -> CredentialMetadata {
+        let (kind, format) = (configuration.kind, configuration.format());
         let (name, description, colour) = words(kind);
         let locale = Some(self.settings.locale.clone());
-        let claim = |path: Vec<Value>, mandatory: bool, label: &str| ClaimDescription {
-            path,
+        let claim = |path: ClaimPath, mandatory: bool, label: &str| ClaimDescription {
+            path: path.into(),
             mandatory,
             display: vec![ClaimDisplay { name: Some(label.to_owned()), locale: locale.clone() }],
         };
         let mut claims: Vec<_> = kind
             .claims()
             .iter()
-            .map(|info| {
-                claim(info.path.iter().map(|name| Value::from(*name)).collect(), info.mandatory, info.label)
-            })
+            .filter_map(|info| Some(claim(format.claim_path(info.path).ok()?, info.mandatory, info.label)))
             .collect();
         if !self.settings.wallets.is_empty() {
-            claims.extend(BINDING_CLAIMS.map(|(name, label)| claim(vec![name.into()], false, label)));
+            let names = if format.is_w3c() { W3C_BINDING_MEMBERS } else { BINDING_CLAIMS };
+            claims.extend(names.map(|(name, label)| claim(ClaimPath::member(name), false, label)));
         }
         CredentialMetadata {
             display: vec![Display {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::access::ValidToken;
+use super::configuration::Configuration;
 use super::enrolment::Enrolment;
 use super::nonce::KnownNonce;
 use super::offer::dataset_key;
@@ -22,7 +23,7 @@ use crate::encoding::base64url;
 use crate::error::{Error, Result};
 use crate::format::sd_jwt_vc::disclosure::DigestAlgorithm;
 use crate::format::sd_jwt_vc::issue::{IssueInput, issue};
-use crate::health::DatasetKind;
+use crate::format::w3c::issue as w3c;
 use crate::protocol::openid4vci::credential::{
     CredentialName, CredentialRequest, CredentialResponse, ErrorCode, Refusal,
 };
@@ -42,7 +43,7 @@ struct Copy {
 /// Everything that was found good about a request, before anything is written.
 struct Approved {
     token: ValidToken,
-    kind: DatasetKind,
+    configuration: Configuration,
     configuration_id: String,
     /// In the order of the proofs.
     copies: Vec<Copy>,
@@ -77,29 +78,33 @@ impl Issuer {
     }
 
     async fn approve(&self, token: ValidToken, request: &CredentialRequest) -> Result<Approved, Refusal> {
-        let (kind, configuration_id) = self.entitled(&token.record, &request.credential)?;
+        let (configuration, configuration_id) = self.entitled(&token.record, &request.credential)?;
         let proofs = self.key_proofs(&token.record, request).map_err(ErrorCode::InvalidProof.refuse())?;
         let nonces = self.unused_nonces(&proofs).await?;
         let enrolments = self.enrolments(&token.record, request, &proofs).await?;
         let copies = copies(&token.record, proofs, enrolments)?;
         for copy in &copies {
-            self.check_level(&configuration_id, copy.key.as_ref())?;
+            self.check_level(configuration, copy.key.as_ref())?;
         }
         let dataset_key = dataset_key(&token.record.offer_id, &configuration_id);
         let dataset = read_json::<DatasetRecord>(self.store(), DATASETS, dataset_key).await;
         let dataset =
             dataset.map_err(ErrorCode::ServerError.refuse())?.ok_or_else(|| denied("credential_gone"))?;
-        Ok(Approved { token, kind, configuration_id, copies, nonces, dataset })
+        Ok(Approved { token, configuration, configuration_id, copies, nonces, dataset })
     }
 
     /// What kind it is, if the token is good for it and it was not issued yet. Where the token response named
     /// identifiers, the name of the configuration is understood too: there is one dataset of each kind.
-    fn entitled(&self, grant: &GrantRecord, name: &CredentialName) -> Result<(DatasetKind, String), Refusal> {
+    fn entitled(
+        &self,
+        grant: &GrantRecord,
+        name: &CredentialName,
+    ) -> Result<(Configuration, String), Refusal> {
         let id = match name {
             CredentialName::Configuration(id) => id.clone(),
             CredentialName::Identifier(identifier) => configuration_of(grant, identifier)?,
         };
-        let kind = DatasetKind::parse(&id).map_err(ErrorCode::UnknownCredentialConfiguration.refuse())?;
+        let configuration = self.offered(&id).map_err(ErrorCode::UnknownCredentialConfiguration.refuse())?;
         if !grant.configuration_ids.contains(&id) {
             let error =
                 Error::refused("access_token_scope", "the access token is not good for this configuration");
@@ -108,7 +113,7 @@ impl Issuer {
         if grant.issued.contains(&id) {
             return Err(denied("credential_issued"));
         }
-        Ok((kind, id))
+        Ok((configuration, id))
     }
 
     /// One proof per credential, each for a key of its own.
@@ -184,8 +189,8 @@ impl Issuer {
         Ok(enrolments)
     }
 
-    fn check_level(&self, configuration_id: &str, key: Option<&EnrolledKey>) -> Result<(), Refusal> {
-        let required = self.settings.required_levels.get(configuration_id).copied().unwrap_or_default();
+    fn check_level(&self, configuration: Configuration, key: Option<&EnrolledKey>) -> Result<(), Refusal> {
+        let required = self.required_level(configuration);
         let reached = key.map_or(AssuranceLevel::None, |key| key.binding.level);
         if reached.satisfies(required) {
             return Ok(());
@@ -221,20 +226,35 @@ impl Issuer {
     fn sign(&self, approved: &Approved, copy: &Copy, list: u64, index: u64) -> Result<String> {
         let now = self.now();
         let expires_at = now.plus(self.settings.credential_lifetime);
+        let binding = copy.key.as_ref().map(|key| &key.binding);
+        let claims = approved.dataset.value.claims.clone();
+        if let Some(security) = approved.configuration.w3c {
+            let binding = binding.map(WebauthnBinding::to_claim).transpose()?;
+            let input = w3c::IssueInput {
+                kind: approved.configuration.type_term(),
+                verification_method: &self.verification_method()?,
+                holder: &copy.proof.did()?,
+                claims,
+                valid_from: now,
+                valid_until: expires_at,
+                status: &self.bitstring_entries(list, index),
+                binding: binding.as_ref(),
+            };
+            return w3c::issue(&input, security, &*self.key.signer, &*self.random);
+        }
         let status = StatusReference { idx: index, uri: self.status_list_uri(list) };
         let validity = Validity { issued_at: Some(now), not_before: Some(now), expires_at: Some(expires_at) };
-        let binding = copy.key.as_ref().map(|key| &key.binding);
         issue(
             IssueInput {
-                vct: &self.settings.vct(approved.kind),
+                vct: &self.settings.vct(approved.configuration.kind),
                 iss: Some(&self.key.iss),
                 validity,
                 holder_key: Some(copy.proof.key()),
                 status: Some(&status),
                 vct_integrity: None,
                 aka_vcts: &[],
-                claims: claims_with_binding(approved.dataset.value.claims.clone(), binding)?,
-                frame: &catalogue::frame(approved.kind),
+                claims: claims_with_binding(claims, binding)?,
+                frame: &catalogue::frame(approved.configuration.kind),
                 key_header: self.key_header(),
                 digest_algorithm: DigestAlgorithm::Sha256,
             },

@@ -9,7 +9,7 @@ use super::records::{CODES, CodeRecord, DATASETS, DatasetRecord, OFFERS, OfferRe
 use super::{Issuer, fresh, hashed};
 use crate::clock::UnixTime;
 use crate::error::{Error, Result};
-use crate::health::{CredentialDataset, DatasetKind};
+use crate::health::CredentialDataset;
 use crate::protocol::openid4vci::offer::{
     CredentialOffer, Grants, InputMode, PreAuthorizedCodeGrant, TxCode,
 };
@@ -143,7 +143,7 @@ impl Issuer {
     /// The datasets that `fhir` gives for `configuration_ids`: what [`Self::create_offer`] would offer.
     ///
     /// # Errors
-    /// `offer_configurations` (empty or repeated), `dataset_unknown`, and the codes of [`DatasetKind::extract`].
+    /// `offer_configurations` (empty or repeated), `dataset_unknown`, and the codes of [`crate::health::DatasetKind::extract`].
     pub fn preview(&self, configuration_ids: &[String], fhir: &Value) -> Result<Vec<Preview>> {
         let repeated = configuration_ids
             .iter()
@@ -153,7 +153,7 @@ impl Issuer {
             return Err(Error::malformed("offer_configurations", "no kind of credential, or one twice"));
         }
         let one = |id: &String| {
-            let dataset = DatasetKind::parse(id)?.extract(fhir, self.now())?;
+            let dataset = self.offered(id)?.kind.extract(fhir, self.now())?;
             Ok(Preview { configuration_id: id.clone(), dataset })
         };
         configuration_ids.iter().map(one).collect()

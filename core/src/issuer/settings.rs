@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
+use super::configuration::Configuration;
 use super::enrolment::Wallet;
 use crate::attestation::GradingPolicy;
 use crate::attestation::level::AssuranceLevel;
@@ -55,7 +56,7 @@ pub struct Settings {
     pub wallets: Vec<Wallet>,
     /// Whether other clients get nothing at all.
     pub known_wallets_only: bool,
-    /// Lowest level per configuration; a configuration that is not here asks for no second key.
+    /// Lowest level per configuration, or per kind for all its formats; what is not here asks for no second key.
     pub required_levels: BTreeMap<String, AssuranceLevel>,
     /// URI and version of the policy by which enrolments are graded; goes into the credential.
     pub binding_policy: String,
@@ -130,7 +131,7 @@ impl Settings {
         if self.status_list_entries == 0 || !self.status_list_entries.is_multiple_of(4) {
             return bad("status_list_entries must be a positive multiple of 4".into());
         }
-        if let Some(unknown) = self.required_levels.keys().find(|id| DatasetKind::parse(id).is_err()) {
+        if let Some(unknown) = self.required_levels.keys().find(|id| Configuration::parse(id).is_err()) {
             return bad(format!("required_levels names the unknown configuration {unknown}"));
         }
         for (i, wallet) in self.wallets.iter().enumerate() {

@@ -16,6 +16,11 @@ use super::records::{
 };
 use crate::clock::UnixTime;
 use crate::error::{Error, Result};
+use crate::format::data_integrity::{Contexts, Cryptosuite, ProofOptions, ProofPurpose, add_proof};
+use crate::format::w3c::issue::Security;
+use crate::status::bitstring_status_list::{
+    Bitstring, ListCredentialInput, MIN_ENTRIES, StatusPurpose, StatusSize, list_credential,
+};
 use crate::status::token_status_list::{self, EntryBits, Status, StatusList, StatusListTokenInput};
 use crate::store::{CommitError, Expect, Record, Write, put_json, read_json, scan_json};
 
@@ -37,7 +42,12 @@ pub enum StatusChange {
 
 /// The status lists as they were signed last.
 #[derive(Default)]
-pub(super) struct Published(Mutex<BTreeMap<u64, SignedList>>);
+pub(super) struct Published(Mutex<BTreeMap<(u64, &'static str), SignedList>>);
+
+/// Names of what is signed about one list: the token, and the bitstrings by their purposes.
+const TOKEN: &str = "token";
+const REVOCATION: &str = "revocation";
+const SUSPENSION: &str = "suspension";
 
 impl fmt::Debug for Published {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -211,20 +221,11 @@ impl Issuer {
     /// # Errors
     /// When the store or the signer fails.
     pub async fn status_list_token(&self, list: u64) -> Result<Option<Arc<str>>> {
-        let current =
-            read_json::<u64>(self.store(), STATUS_CURRENT, CURRENT).await?.map_or(0, |stored| stored.value);
-        if list > current {
-            return Ok(None);
+        let Some((bits, version)) = self.existing_list(list).await? else { return Ok(None) };
+        if let Some(signed) = self.signed(list, TOKEN, version) {
+            return Ok(Some(signed));
         }
-        let (bits, record) = self.status_list(list).await?;
-        let version = record.map_or(0, |record| record.version);
         let now = self.now();
-        if let Some(signed) = self.signed(list)
-            && signed.version == version
-            && (0..self.settings.status_ttl).contains(&now.since(signed.signed_at))
-        {
-            return Ok(Some(signed.token));
-        }
         let input = StatusListTokenInput {
             uri: &self.status_list_uri(list),
             issued_at: now,
@@ -239,14 +240,81 @@ impl Issuer {
             super::header_members(self.key_header()),
             &*self.key.signer,
         )?;
-        let token: Arc<str> = token.into();
-        let signed = SignedList { version, signed_at: now, token: Arc::clone(&token) };
-        self.published.0.lock().unwrap_or_else(PoisonError::into_inner).insert(list, signed);
-        Ok(Some(token))
+        Ok(Some(self.keep(list, TOKEN, version, token.into())))
     }
 
-    fn signed(&self, list: u64) -> Option<SignedList> {
-        self.published.0.lock().unwrap_or_else(PoisonError::into_inner).get(&list).cloned()
+    /// Status list number `list` for W3C credentials: a BitstringStatusListCredential for one purpose, secured by the
+    /// Data Integrity proof of this issuer's key. The entries are those of the token status list, so that one change of
+    /// status shows in both. `None` when no credential points at it, or for another purpose than `revocation` and
+    /// `suspension`.
+    ///
+    /// # Errors
+    /// When the store or the signer fails.
+    pub async fn bitstring_status_list(&self, list: u64, purpose: &str) -> Result<Option<Arc<str>>> {
+        let (name, wanted) = match purpose {
+            REVOCATION => (REVOCATION, Status::Revoked),
+            SUSPENSION => (SUSPENSION, Status::Suspended),
+            _ => return Ok(None),
+        };
+        let Some((statuses, version)) = self.existing_list(list).await? else { return Ok(None) };
+        if let Some(signed) = self.signed(list, name, version) {
+            return Ok(Some(signed));
+        }
+        let purpose = StatusPurpose::from(name);
+        let entries = u64::try_from(self.settings.status_list_entries).unwrap_or(u64::MAX);
+        let mut bits = Bitstring::new(entries.max(MIN_ENTRIES), StatusSize::ONE)?;
+        for index in 0..entries {
+            if statuses.get(index)? == wanted {
+                bits.set(index, StatusSize::ONE, 1)?;
+            }
+        }
+        let (now, method) = (self.now(), self.verification_method()?);
+        let (uri, issuer) = (self.bitstring_uri(list, &purpose), method.did().to_string());
+        let mut credential = list_credential(
+            &ListCredentialInput {
+                id: &uri,
+                issuer: &issuer,
+                purposes: &[purpose],
+                valid_from: now.plus(-self.settings.skew),
+                valid_until: Some(now.plus(self.settings.status_lifetime)),
+                ttl_secs: u32::try_from(self.settings.status_ttl).ok(),
+            },
+            &bits,
+        )?;
+        let signer = &*self.key.signer;
+        let suite = Security::DataIntegrity.algorithm_name(signer.public_key().algorithm());
+        let mut options =
+            ProofOptions::new(Cryptosuite::parse(suite)?, method, ProofPurpose::AssertionMethod);
+        options.created = Some(now);
+        add_proof(&mut credential, &options, signer, Contexts::shared()?)?;
+        Ok(Some(self.keep(list, name, version, credential.to_string().into())))
+    }
+
+    /// A list that credentials may point at, and its version.
+    async fn existing_list(&self, list: u64) -> Result<Option<(StatusList, u64)>> {
+        let current =
+            read_json::<u64>(self.store(), STATUS_CURRENT, CURRENT).await?.map_or(0, |stored| stored.value);
+        if list > current {
+            return Ok(None);
+        }
+        let (bits, record) = self.status_list(list).await?;
+        Ok(Some((bits, record.map_or(0, |record| record.version))))
+    }
+
+    /// What was signed last, while it is good: nothing changed, and it is younger than its `ttl`.
+    fn signed(&self, list: u64, name: &'static str, version: u64) -> Option<Arc<str>> {
+        let published = self.published.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let young = |signed: &&SignedList| {
+            (0..self.settings.status_ttl).contains(&self.now().since(signed.signed_at))
+        };
+        let signed = published.get(&(list, name)).filter(|signed| signed.version == version).filter(young)?;
+        Some(Arc::clone(&signed.token))
+    }
+
+    fn keep(&self, list: u64, name: &'static str, version: u64, token: Arc<str>) -> Arc<str> {
+        let signed = SignedList { version, signed_at: self.now(), token: Arc::clone(&token) };
+        self.published.0.lock().unwrap_or_else(PoisonError::into_inner).insert((list, name), signed);
+        token
     }
 
     /// What is kept about a credential.

@@ -5,24 +5,26 @@ use std::sync::Arc;
 
 use super::request::PresentationRequest;
 use crate::clock::UnixTime;
+use crate::credential::CredentialFormat;
 use crate::error::{Error, Result};
-use crate::format::sd_jwt_vc::verify::UnverifiedSdJwtVc;
+use crate::format::any::UnverifiedPresented;
 use crate::limits::Limits;
 use crate::protocol::openid4vp::dcql::DcqlQuery;
+use crate::status::bitstring_status_list::StatusList;
 use crate::status::token_status_list::VerifiedStatusList;
 use crate::trust::TrustedIssuer;
 
 /// The presentations of one response, read but not verified.
 #[derive(Debug)]
 pub struct UnverifiedPresentation {
-    pub(super) entries: Vec<(String, UnverifiedSdJwtVc)>,
+    pub(super) entries: Vec<(String, UnverifiedPresented)>,
 }
 
 impl UnverifiedPresentation {
     /// Reads a `vp_token` for `query` (OpenID4VP 1.0 section 8.6, step 1 and the format of step 2).
     ///
     /// [`Error::Malformed`] `presentation_not_asked` (no such credential query), `presentation_count` (several where
-    /// `multiple` is false), or what [`UnverifiedSdJwtVc::parse`] says.
+    /// `multiple` is false), or what [`UnverifiedPresented::parse`] says; [`Error::Unsupported`] `credential_format`.
     pub fn parse(
         vp_token: &BTreeMap<String, Vec<String>>,
         query: &DcqlQuery,
@@ -43,14 +45,15 @@ impl UnverifiedPresentation {
                 ));
             }
             for presentation in presentations {
-                entries.push((id.clone(), UnverifiedSdJwtVc::parse(presentation, limits)?));
+                let format = CredentialFormat::parse(asked.format())?;
+                entries.push((id.clone(), UnverifiedPresented::parse(format, presentation, limits)?));
             }
         }
         Ok(Self { entries })
     }
 
     /// The presentations with the ids of their credential queries, in a fixed order: what to gather evidence for.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &UnverifiedSdJwtVc)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &UnverifiedPresented)> {
         self.entries.iter().map(|(id, credential)| (id.as_str(), credential))
     }
 }
@@ -85,6 +88,13 @@ pub enum StatusEvidence {
         /// The list, its signature verified with a key of the credential's issuer.
         list: Arc<VerifiedStatusList>,
         /// When this copy was fetched.
+        fetched_at: UnixTime,
+    },
+    /// Bitstring status lists of a W3C credential.
+    Bitstrings {
+        /// One per entry of the credential, in its order; each in a credential that the same issuer signed.
+        lists: Vec<Arc<StatusList>>,
+        /// When the oldest of these copies was fetched.
         fetched_at: UnixTime,
     },
     /// No list could be had, and why.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::attestation::level::{AssuranceLevel, KeyProtection, Modality};
 use crate::binding::claim::ClientKind;
 use crate::clock::UnixTime;
+use crate::credential::CredentialFormat;
 use crate::error::{Error, Result};
 use crate::trust::{TrustBasis, TrustedBy};
 
@@ -49,7 +50,9 @@ pub struct VerifiedPresentation {
 pub struct VerifiedCredential {
     /// The credential query that it answers.
     pub query_id: String,
-    /// Its type.
+    /// Its format.
+    pub format: CredentialFormat,
+    /// Its type: `vct`, or the expanded type of a W3C credential.
     pub vct: String,
     /// Its issuer.
     pub issuer: String,
@@ -116,6 +119,9 @@ struct Recorded {
 #[derive(Deserialize)]
 struct RecordedCredential {
     query_id: String,
+    /// Absent in records of the time when there was one format.
+    #[serde(default = "sd_jwt_vc")]
+    format: CredentialFormat,
     vct: String,
     issuer: String,
     trusted_by: TrustedBy,
@@ -128,6 +134,10 @@ struct RecordedCredential {
     claims: Map<String, Value>,
 }
 
+fn sd_jwt_vc() -> CredentialFormat {
+    CredentialFormat::DcSdJwt
+}
+
 impl VerifiedPresentation {
     /// Reads back what this verifier itself wrote (by `Serialize`) into its own sealed store; never for anything that
     /// came from outside. Error: `outcome_record`.
@@ -136,6 +146,7 @@ impl VerifiedPresentation {
             .map_err(|_| Error::unavailable("outcome_record", "the record of an outcome is unreadable"))?;
         let credential = |one: RecordedCredential| VerifiedCredential {
             query_id: one.query_id,
+            format: one.format,
             vct: one.vct,
             issuer: one.issuer,
             trusted_by: one.trusted_by,
@@ -179,19 +190,22 @@ codes! {
     // The response as such: nothing ties it to this request yet.
     RESPONSE:
         "response_form" "response_encryption" "response_not_encrypted" "state_mismatch" "request_unknown"
-        "request_expired" "response_replayed" "presentation_not_asked" "presentation_count" "presentation_malformed";
+        "request_expired" "response_replayed" "presentation_not_asked" "presentation_count" "presentation_malformed"
+        "vp_credentials" "w3c_context" "w3c_proofs" "w3c_version" "jsonld_context_unknown" "jsonld_undefined_term";
     // The credential or the holder's proof does not hold: whoever sent it may be anybody.
     UNBOUND:
         "credential_type" "issuer_untrusted" "issuer_certificate" "issuer_certificate_expired" "issuer_federation" "issuer_san_mismatch"
         "issuer_did_mismatch" "issuer_key_unknown" "issuer_key_unavailable" "issuer_key_reference" "issuer_mismatch" "alg_none" "alg_mismatch" "alg_unsupported"
         "credential_signature_invalid" "holder_key_missing" "kb_jwt_missing" "kb_jwt_signature_invalid" "kb_jwt_claims"
         "kb_jwt_nonce" "kb_jwt_audience" "kb_jwt_sd_hash" "kb_jwt_stale" "kb_jwt_in_future" "kb_jwt_expired"
-        "kb_jwt_not_yet_valid" "kb_jwt_transaction_data";
+        "kb_jwt_not_yet_valid" "kb_jwt_transaction_data" "w3c_subject" "proof_base" "proof_purpose_mismatch"
+        "proof_cryptosuite" "vp_proof_missing" "vp_holder" "vp_signature_invalid" "vp_nonce" "vp_audience" "vp_stale"
+        "vp_in_future" "vp_expired" "vp_not_yet_valid" "vp_times" "vp_claims" "vp_transaction_data";
     // A credential of a trusted issuer was presented for this request, and it does not suffice: final.
     FINAL:
         "credential_expired" "credential_not_yet_valid" "credential_issued_in_future" "credential_revoked"
         "credential_suspended" "credential_status_other" "status_missing" "status_unavailable"
-        "status_index_out_of_range" "claim_absent" "claim_value" "claim_path_type" "credentials_missing"
+        "status_index_out_of_range" "status_mechanism" "claim_absent" "claim_value" "claim_path_type" "credentials_missing"
         "transaction_data_missing" "kb_audience_mismatch" "kb_nonce_mismatch" "kb_times" "kb_lifetime"
         "kb_not_yet_valid" "kb_expired" "kb_content_mismatch" "kb_transaction_data_mismatch" "binding_missing"
         "webauthn_binding" "level_too_low" "key_protection_too_low" "binding_evaluation_stale" "assertion_missing"

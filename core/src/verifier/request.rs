@@ -7,16 +7,15 @@ use serde_json::Value;
 use url::Url;
 
 use crate::attestation::level::AssuranceLevel;
-use crate::binding::claim::WEBAUTHN_BINDING;
+use crate::binding::claim::asks_for_binding;
 use crate::binding::transaction::StepUpRequest;
 use crate::clock::UnixTime;
-use crate::credential::claims::ClaimPath;
 use crate::encoding::base64url;
 use crate::error::{Error, Result};
 use crate::jose::jwe::JweDecryptionKey;
 use crate::limits::Limits;
 use crate::protocol::openid4vp::client_id::ClientId;
-use crate::protocol::openid4vp::dcql::DcqlQuery;
+use crate::protocol::openid4vp::dcql::{ClaimsQuery, CredentialQuery, DcqlQuery};
 use crate::protocol::openid4vp::request::{AuthorizationRequest, ClientMetadata, ResponseMode};
 use crate::protocol::openid4vp::transaction_data::{self, TransactionData};
 use crate::random::Random;
@@ -105,7 +104,7 @@ impl PresentationRequest {
     /// Makes a request named `id`. Its answer goes to `response_uri`; `client_id` is who asks.
     ///
     /// Errors: what [`DcqlQuery::check_supported`] refuses; [`Error::Malformed`] `request_purpose`, `step_up_claim`
-    /// (nothing asks for `webauthn_binding`), `invalid_transaction_data`.
+    /// (nothing asks for the binding: `webauthn_binding`, or `confidenceMethod` of a W3C credential), `invalid_transaction_data`.
     pub fn new(
         id: String,
         new: NewRequest,
@@ -124,7 +123,7 @@ impl PresentationRequest {
         if let Some(demand) = &new.step_up {
             let carriers = step_up_queries(&new.query);
             if carriers.is_empty() {
-                let detail = "a step-up needs a credential query for the claim webauthn_binding";
+                let detail = "a step-up needs a credential query for the claim webauthn_binding (W3C: confidenceMethod)";
                 return Err(Error::malformed("step_up_claim", detail));
             }
             let (level, age) = (demand.min_level, demand.max_age);
@@ -201,12 +200,12 @@ impl PresentationRequest {
 pub const ENCRYPTION_KID: &str = "response";
 
 fn step_up_queries(query: &DcqlQuery) -> Vec<String> {
-    let path = ClaimPath::member(WEBAUTHN_BINDING);
-    let asks = |claims: &[crate::protocol::openid4vp::dcql::ClaimsQuery]| {
-        claims.iter().any(|claim| claim.path().elements().starts_with(path.elements()))
+    let asks = |credential: &&CredentialQuery| {
+        let format = credential.credential_format();
+        format
+            .is_some_and(|format| asks_for_binding(format, credential.claims().iter().map(ClaimsQuery::path)))
     };
-    let with_claim = query.credentials().iter().filter(|credential| asks(credential.claims()));
-    with_claim.map(|credential| credential.id().to_owned()).collect()
+    query.credentials().iter().filter(asks).map(|credential| credential.id().to_owned()).collect()
 }
 
 impl EncryptionKey {

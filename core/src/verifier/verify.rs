@@ -1,5 +1,7 @@
 //! The judge: OpenID4VP 1.0 section 8.6 and the step-up of the biometric binding, as one pure function.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::evidence::{Evidence, SourceEvidence, StatusEvidence, UnverifiedPresentation};
@@ -11,12 +13,14 @@ use crate::binding::report::Report;
 use crate::binding::verify::{
     StepUpExpectation, StepUpInput, StepUpPolicy, WEBAUTHN_ASSERTION, verify_step_up,
 };
-use crate::credential::CredentialFormat;
+use crate::clock::UnixTime;
 use crate::error::{Error, Result};
+use crate::format::any::{StatusNamed, UnverifiedPresented, VerifiedPresented};
 use crate::format::sd_jwt_vc::key_binding::KeyBindingCheck;
-use crate::format::sd_jwt_vc::verify::{Timing, UnverifiedSdJwtVc, VerifiedPresentation as BoundCredential};
+use crate::format::sd_jwt_vc::verify::Timing;
 use crate::jose::jwk::Jwk;
 use crate::limits::Limits;
+use crate::status::bitstring_status_list::{StatusEntry, StatusList, StatusPurpose};
 use crate::status::token_status_list::Status;
 use crate::trust::TrustedIssuer;
 
@@ -93,17 +97,17 @@ struct Judge<'a> {
 /// A presentation that passed the checks of its own.
 struct Passed {
     query_id: String,
-    bound: BoundCredential,
+    bound: VerifiedPresented,
     transaction_data: Vec<String>,
 }
 
-/// The checks that [`UnverifiedSdJwtVc::verify_presentation`] makes at once, in its order: name, words, and the codes of
+/// The checks that [`UnverifiedPresented::verify`] makes at once, in its order: name, words, and the codes of
 /// their failures.
 const HOLDER_CHECKS: [(&str, &str, &[&str]); 6] = [
     (
         "issuer_signature",
         "The issuer signed exactly these claims.",
-        &["issuer_mismatch", "alg_mismatch", "credential_signature_invalid"],
+        &["issuer_mismatch", "alg_mismatch", "credential_signature_invalid", "proof_base"],
     ),
     (
         "credential_time",
@@ -118,22 +122,50 @@ const HOLDER_CHECKS: [(&str, &str, &[&str]); 6] = [
     (
         "holder_signature",
         "The answer is signed by the key that the issuer bound the credential to.",
-        &["holder_key_missing", "kb_jwt_signature_invalid", "sd_jwt_vc_cnf", "jwk"],
+        &[
+            "holder_key_missing",
+            "kb_jwt_signature_invalid",
+            "sd_jwt_vc_cnf",
+            "jwk",
+            "did_method",
+            "w3c_subject",
+            "vp_holder",
+            "vp_signature_invalid",
+            "proof_purpose_mismatch",
+        ],
     ),
     (
         "answer_time",
         "The answer was made just now.",
-        &["kb_jwt_in_future", "kb_jwt_stale", "kb_jwt_expired", "kb_jwt_not_yet_valid"],
+        &[
+            "kb_jwt_in_future",
+            "kb_jwt_stale",
+            "kb_jwt_expired",
+            "kb_jwt_not_yet_valid",
+            "vp_in_future",
+            "vp_stale",
+            "vp_expired",
+            "vp_not_yet_valid",
+            "vp_times",
+        ],
     ),
     (
         "answer_for_this_request",
         "The answer was made for this request of this verifier, and covers exactly these claims.",
-        &["kb_jwt_nonce", "kb_jwt_audience", "kb_jwt_sd_hash", "jwt_claim", "jwt_claim_missing"],
+        &[
+            "kb_jwt_nonce",
+            "kb_jwt_audience",
+            "kb_jwt_sd_hash",
+            "jwt_claim",
+            "jwt_claim_missing",
+            "vp_nonce",
+            "vp_audience",
+        ],
     ),
     (
         "transaction_data",
         "The holder approved exactly the transaction data that was sent.",
-        &["kb_jwt_transaction_data", "kb_jwt_claims", "sd_alg_unknown"],
+        &["kb_jwt_transaction_data", "kb_jwt_claims", "sd_alg_unknown", "vp_transaction_data", "vp_claims"],
     ),
 ];
 
@@ -172,8 +204,7 @@ impl Judge<'_> {
         self.record("complete", "Everything that was asked for is there.", complete)?;
         if !evidence.request.transaction_data.is_empty() {
             let approved = |entry: &String| {
-                let mut carriers =
-                    passed.iter().filter(|one| one.bound.key_binding().transaction_data().is_some());
+                let mut carriers = passed.iter().filter(|one| one.bound.transaction_data().is_some());
                 carriers.any(|one| one.transaction_data.contains(entry))
             };
             let all = match evidence.request.transaction_data.iter().all(approved) {
@@ -192,7 +223,7 @@ impl Judge<'_> {
     fn presentation(
         &mut self,
         query_id: String,
-        credential: UnverifiedSdJwtVc,
+        credential: UnverifiedPresented,
         source: &SourceEvidence,
     ) -> Result<(Passed, VerifiedCredential)> {
         let request = self.evidence.request;
@@ -200,7 +231,7 @@ impl Judge<'_> {
             || Error::malformed("presentation_not_asked", "the response answers a query that was not asked");
         let query = request.query.credential(&query_id).ok_or_else(missing)?;
 
-        let right_type = match query.accepts(CredentialFormat::DcSdJwt, &[credential.vct()]) {
+        let right_type = match query.accepts(credential.format(), &credential.types()) {
             true => Ok(()),
             false => {
                 Err(Error::refused("credential_type", "the credential is of another type than was asked for"))
@@ -212,7 +243,7 @@ impl Judge<'_> {
         let words = "The issuer is trusted for this type of credential.";
         let issuer: &TrustedIssuer = self.record("issuer_trusted", words, issuer)?;
 
-        let transaction_data = request.transaction_data_for(&query_id)?;
+        let (format, transaction_data) = (credential.format(), request.transaction_data_for(&query_id)?);
         let bound = self.bound(credential, issuer, &transaction_data)?;
         let words = "The issuer has neither revoked nor suspended the credential.";
         let status = self.status(&bound, &source.status);
@@ -225,39 +256,41 @@ impl Judge<'_> {
                 self.record("status", "The status is not known; this verifier's policy accepts that.", other)?
             }
         };
-        let disclosed = bound.credential().claims();
-        let satisfied = query.check_satisfied(disclosed);
+        let satisfied = query.check_satisfied(bound.claims());
         self.record("claims", "All claims that were asked for are disclosed.", satisfied)?;
 
-        let validity = bound.credential().validity();
+        let validity = bound.validity();
         let verified = VerifiedCredential {
             query_id: query_id.clone(),
-            vct: bound.credential().vct().to_owned(),
-            issuer: bound.credential().issuer().to_owned(),
+            format,
+            vct: bound.own_types().first().copied().unwrap_or_default().to_owned(),
+            issuer: bound.issuer().to_owned(),
             trusted_by: issuer.trusted_by(),
             trust: issuer.basis().clone(),
-            issued_at: validity.issued_at,
+            issued_at: validity.issued_at.or(validity.not_before),
             expires_at: validity.expires_at,
             status_checked,
-            claims: without_technical(disclosed),
+            claims: without_technical(&bound.subject()),
         };
         Ok((Passed { query_id, bound, transaction_data }, verified))
     }
 
     fn bound(
         &mut self,
-        credential: UnverifiedSdJwtVc,
+        credential: UnverifiedPresented,
         issuer: &TrustedIssuer,
         transaction_data: &[String],
-    ) -> Result<BoundCredential> {
+    ) -> Result<VerifiedPresented> {
         let (request, now) = (self.evidence.request, self.evidence.now);
-        let Some(key_binding) = credential.key_binding() else {
+        if let UnverifiedPresented::SdJwtVc(read) = &credential
+            && read.key_binding().is_none()
+        {
             let missing =
                 Err(Error::untrusted("kb_jwt_missing", "the holder's proof (key-binding JWT) is missing"));
             return self.record("holder_signature", "", missing);
-        };
+        }
         // An entry that names several credentials is approved by one of them (section 5.1).
-        let approves = key_binding.claims().contains_key("transaction_data_hashes");
+        let approves = credential.approves_transaction_data();
         let check = KeyBindingCheck {
             audience: request.client_id.as_str(),
             nonce: &request.nonce,
@@ -266,9 +299,8 @@ impl Judge<'_> {
             transaction_data_algorithms: &[],
         };
         let timing = Timing { now, skew: i64::from(self.policy.clock_skew) };
-        let result = issuer
-            .check_current(now)
-            .and_then(|()| credential.verify_presentation(issuer.issuer_key(), timing, &check));
+        let result =
+            issuer.check_current(now).and_then(|()| credential.verify(issuer.issuer_key(), timing, &check));
         let failed = result.as_ref().err().map(|error| {
             HOLDER_CHECKS.iter().position(|(_, _, codes)| codes.contains(&error.code())).unwrap_or_default()
         });
@@ -287,19 +319,24 @@ impl Judge<'_> {
     }
 
     /// Whether the status was looked up and allows the credential.
-    fn status(&self, bound: &BoundCredential, evidence: &StatusEvidence) -> Result<bool> {
+    fn status(&self, bound: &VerifiedPresented, evidence: &StatusEvidence) -> Result<bool> {
         let now = self.evidence.now;
-        let reference = match (bound.credential().status(), self.policy.require_status) {
-            (Some(reference), _) => reference,
-            (None, false) => return Ok(false),
-            (None, true) => {
-                return Err(Error::refused("status_missing", "the credential names no status list"));
+        let named = bound.status()?;
+        if named == StatusNamed::Nowhere {
+            return match self.policy.require_status {
+                false => Ok(false),
+                true => Err(Error::refused("status_missing", "the credential names no status list")),
+            };
+        }
+        let (reference, list, fetched_at) = match (&named, evidence) {
+            (StatusNamed::Token(reference), StatusEvidence::List { list, fetched_at }) => {
+                (reference, list, *fetched_at)
             }
-        };
-        let (list, fetched_at) = match evidence {
-            StatusEvidence::List { list, fetched_at } => (list, *fetched_at),
+            (StatusNamed::Bitstring(entries), StatusEvidence::Bitstrings { lists, fetched_at }) => {
+                return self.bitstrings(entries, lists, *fetched_at);
+            }
             _ if self.policy.accept_unknown_status => return Ok(false),
-            StatusEvidence::Unavailable(_) | StatusEvidence::NotNamed => {
+            _ => {
                 return Err(Error::refused(
                     "status_unavailable",
                     "no current status list of the issuer could be had",
@@ -330,11 +367,57 @@ impl Judge<'_> {
         }
     }
 
+    /// As [`Self::status`], for the entries of a W3C credential: none of them may forbid.
+    fn bitstrings(
+        &self,
+        entries: &[StatusEntry],
+        lists: &[Arc<StatusList>],
+        fetched_at: UnixTime,
+    ) -> Result<bool> {
+        let now = self.evidence.now;
+        let max_age = i64::try_from(self.policy.status_max_age.max(1)).unwrap_or(i64::MAX);
+        let fresh = |list: &StatusList| {
+            let until = list.cache_until(fetched_at, max_age).min(fetched_at.plus(max_age));
+            list.check_current(now).is_ok() && now <= until
+        };
+        if entries.len() != lists.len() || !lists.iter().all(|list| fresh(list)) {
+            return match self.policy.accept_unknown_status {
+                true => Ok(false),
+                false => {
+                    Err(Error::refused("status_unavailable", "a copy of a status list is missing or too old"))
+                }
+            };
+        }
+        for (entry, list) in entries.iter().zip(lists) {
+            let outcome = list.status(entry).map_err(|error| match error.code() {
+                "bitstring_range" => {
+                    Error::untrusted("status_index_out_of_range", "the list has no such entry")
+                }
+                _ => Error::refused("status_unavailable", error.detail().to_owned()),
+            })?;
+            if outcome.forbids_acceptance() {
+                return Err(match outcome.purpose {
+                    StatusPurpose::Revocation => {
+                        Error::refused("credential_revoked", "the issuer has revoked the credential")
+                    }
+                    StatusPurpose::Suspension => {
+                        Error::refused("credential_suspended", "the issuer has suspended the credential")
+                    }
+                    _ => Error::refused(
+                        "credential_status_other",
+                        "the issuer gives the credential an unknown status",
+                    ),
+                });
+            }
+        }
+        Ok(true)
+    }
+
     fn step_up(&mut self, demand: &StepUpDemand, passed: &[Passed]) -> Result<StepUpOutcome> {
         let request = self.evidence.request;
         let may_carry = request.step_up_queries();
         let mut candidates = passed.iter().filter(|one| may_carry.contains(&one.query_id));
-        let carries = |one: &&Passed| one.bound.key_binding().claims().contains_key(WEBAUTHN_ASSERTION);
+        let carries = |one: &&Passed| one.bound.statements().contains_key(WEBAUTHN_ASSERTION);
         let found = candidates.clone().find(carries).or_else(|| candidates.next());
         let missing =
             Error::refused("step_up_missing", "no credential that could carry the step-up was presented");
@@ -343,29 +426,29 @@ impl Judge<'_> {
             None => return self.record("step_up_request", "", Err(missing)),
         };
         self.credential = Some(carrier.query_id.clone());
-        let (credential, key_binding) = (carrier.bound.credential(), carrier.bound.key_binding());
+        let bound = &carrier.bound;
         // Another credential's approval does not count: the second key must have signed what was asked.
-        if demand.carrier == StepUpCarrier::TransactionData && key_binding.transaction_data().is_none() {
+        if demand.carrier == StepUpCarrier::TransactionData && bound.transaction_data().is_none() {
             let unbound = Err(Error::untrusted(
                 "kb_transaction_data_mismatch",
                 "the credential with the step-up does not approve the transaction that asked for it",
             ));
             return self.record("step_up_transaction", "", unbound);
         }
-        let holder_key = credential.holder_key().ok_or_else(|| {
+        let holder_key = bound.holder_key().ok_or_else(|| {
             Error::untrusted("holder_key_missing", "the credential names no key of its holder")
         })?;
-        let (hk_jkt, content_hash) = (Jwk::from_key(holder_key).thumbprint(), credential.sd_hash());
+        let (hk_jkt, binding) = (Jwk::from_key(holder_key).thumbprint(), bound.webauthn_binding());
         let input = StepUpInput {
-            kb_claims: key_binding.claims(),
-            binding: credential.claims().get(WEBAUTHN_BINDING),
+            kb_claims: bound.statements(),
+            binding: binding.as_ref(),
             hk_jkt: &hk_jkt,
-            content_hash,
+            content_hash: bound.content_hash(),
         };
         let expected = StepUpExpectation {
             audience: request.client_id.as_str(),
             nonce: &request.nonce,
-            transaction_data_hashes: key_binding.transaction_data().map_or(&[], |data| data.hashes()),
+            transaction_data_hashes: bound.transaction_data().map_or(&[], |data| data.hashes()),
             now: self.evidence.now,
             previous_sign_count: None,
         };

@@ -4,18 +4,23 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use carekey_core::clock::UnixTime;
+use carekey_core::credential::CredentialFormat;
 use carekey_core::credential::issuer_key::IssuerKeyReference;
 use carekey_core::did::DidResolver;
 use carekey_core::encoding::sha256;
+use carekey_core::format::any::{StatusNamed, UnverifiedPresented};
 use carekey_core::format::sd_jwt_vc::jwt_vc_issuer::{self, IssuerKeys, JwtVcIssuerMetadata};
-use carekey_core::format::sd_jwt_vc::verify::UnverifiedSdJwtVc;
+use carekey_core::format::sd_jwt_vc::verify::Timing;
+use carekey_core::format::w3c::UnverifiedW3cVc;
 use carekey_core::holder::{HttpClient, HttpRequest};
 use carekey_core::jose::jwk::JwkSet;
 use carekey_core::limits::Limits;
+use carekey_core::status::bitstring_status_list::{StatusEntry, StatusList};
 use carekey_core::status::token_status_list::{MEDIA_TYPE, UnverifiedStatusListToken, VerifiedStatusList};
 use carekey_core::trust::{IssuerTrust, TrustedIssuer};
 use carekey_core::verifier::{SourceEvidence, StatusEvidence, UnverifiedPresentation};
 use carekey_core::{Error, Result};
+use serde_json::Value;
 use url::Url;
 
 /// Entries of each cache; when it is full it is emptied.
@@ -39,6 +44,7 @@ pub(super) struct Gatherer {
 #[derive(Default)]
 struct StatusSlot {
     list: Option<FetchedList>,
+    bitstring: Option<(UnixTime, Arc<StatusList>)>,
     failed: Option<(UnixTime, Error)>,
 }
 
@@ -103,11 +109,17 @@ impl Gatherer {
 
     async fn issuer(
         &self,
-        credential: &UnverifiedSdJwtVc,
+        credential: &UnverifiedPresented,
         trust: &IssuerTrust,
         now: UnixTime,
     ) -> Result<Arc<TrustedIssuer>> {
-        self.key(credential.vct(), credential.iss(), &credential.issuer_key_reference()?, trust, now).await
+        let reference = credential.issuer_key_reference()?;
+        let mut found = Err(Error::malformed("credential_type", "the credential has no type of its own"));
+        // Each of several types of a W3C credential needs a rule that trusts the issuer for it.
+        for kind in credential.own_types() {
+            found = Ok(self.key(kind, credential.iss(), &reference, trust, now).await?);
+        }
+        found
     }
 
     async fn key(
@@ -156,26 +168,28 @@ impl Gatherer {
 
     async fn status(
         &self,
-        credential: &UnverifiedSdJwtVc,
+        credential: &UnverifiedPresented,
         issuer: &TrustedIssuer,
         trust: &IssuerTrust,
         now: UnixTime,
         max_age: u64,
     ) -> StatusEvidence {
-        let uri = match credential.status_reference() {
-            Ok(None) => return StatusEvidence::NotNamed,
-            Ok(Some(reference)) => reference.uri,
+        let uri = match credential.status() {
+            Ok(StatusNamed::Nowhere) => return StatusEvidence::NotNamed,
+            Ok(StatusNamed::Token(reference)) => reference.uri,
+            Ok(StatusNamed::Bitstring(entries)) => {
+                return match self.bitstrings(&entries, issuer, now, max_age).await {
+                    Ok((lists, fetched_at)) => StatusEvidence::Bitstrings { lists, fetched_at },
+                    Err(error) => StatusEvidence::Unavailable(error),
+                };
+            }
             Err(error) => return StatusEvidence::Unavailable(error),
         };
         let url = match issuer.status_list_url(&uri) {
             Ok(url) => url,
             Err(error) => return StatusEvidence::Unavailable(error),
         };
-        let slot = self.status.find(&uri).unwrap_or_else(|| {
-            let slot = Arc::default();
-            self.status.insert(uri.clone(), Arc::clone(&slot));
-            slot
-        });
+        let slot = self.slot(&uri);
         // Many presentations at once cause one request, and a host that does not answer is not asked by each of them.
         let mut slot = slot.lock().await;
         if let Some(known) = &slot.list
@@ -192,7 +206,7 @@ impl Gatherer {
             Ok(list) => {
                 let known = FetchedList { list: Arc::new(list), fetched_at: now };
                 let evidence = known.evidence();
-                *slot = StatusSlot { list: Some(known), failed: None };
+                *slot = StatusSlot { list: Some(known), ..StatusSlot::default() };
                 evidence
             }
             Err(error) => {
@@ -201,6 +215,82 @@ impl Gatherer {
                 StatusEvidence::Unavailable(error)
             }
         }
+    }
+
+    fn slot(&self, uri: &str) -> Arc<tokio::sync::Mutex<StatusSlot>> {
+        self.status.find(&uri.to_owned()).unwrap_or_else(|| {
+            let slot = Arc::default();
+            self.status.insert(uri.to_owned(), Arc::clone(&slot));
+            slot
+        })
+    }
+
+    /// The lists of a W3C credential's entries, and when the oldest copy was fetched.
+    async fn bitstrings(
+        &self,
+        entries: &[StatusEntry],
+        issuer: &TrustedIssuer,
+        now: UnixTime,
+        max_age: u64,
+    ) -> Result<(Vec<Arc<StatusList>>, UnixTime)> {
+        let (mut lists, mut oldest) = (Vec::new(), now);
+        for entry in entries {
+            let (at, list) = self.bitstring(&entry.list, issuer, now, max_age).await?;
+            oldest = oldest.min(at);
+            lists.push(list);
+        }
+        Ok((lists, oldest))
+    }
+
+    async fn bitstring(
+        &self,
+        uri: &str,
+        issuer: &TrustedIssuer,
+        now: UnixTime,
+        max_age: u64,
+    ) -> Result<(UnixTime, Arc<StatusList>)> {
+        let url = issuer.status_list_url(uri)?;
+        let slot = self.slot(uri);
+        let mut slot = slot.lock().await;
+        let max_age = i64::try_from(max_age).unwrap_or(i64::MAX);
+        if let Some((at, list)) = &slot.bitstring
+            && now <= list.cache_until(*at, max_age).min(at.plus(max_age))
+            && now >= *at
+        {
+            return Ok((*at, Arc::clone(list)));
+        }
+        if let Some((at, error)) = &slot.failed
+            && (0..RETRY_SECONDS).contains(&now.since(*at))
+        {
+            return Err(error.clone());
+        }
+        match self.fetch_bitstring(url, issuer, now).await {
+            Ok(list) => {
+                let list = Arc::new(list);
+                *slot = StatusSlot { bitstring: Some((now, Arc::clone(&list))), ..StatusSlot::default() };
+                Ok((now, list))
+            }
+            Err(error) => {
+                tracing::warn!(code = error.code(), "a bitstring status list could not be had");
+                slot.failed = Some((now, error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    /// A bitstring status list in a credential of the same issuer, signed by the same key: as JSON with a Data Integrity
+    /// proof, or as `vc+jwt`.
+    async fn fetch_bitstring(&self, url: Url, issuer: &TrustedIssuer, now: UnixTime) -> Result<StatusList> {
+        let bytes = self.fetch(url, "application/vc, application/vc+jwt, application/json").await?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| unavailable("the status list is not text"))?;
+        let format = match text.trim_start().starts_with('{') {
+            true => CredentialFormat::LdpVc,
+            false => CredentialFormat::JwtVcJson,
+        };
+        let read = UnverifiedW3cVc::parse(format, text.trim(), &Limits::DEFAULT)?;
+        let verified = read.verify_issued(issuer.issuer_key(), Timing { now, skew: SKEW })?;
+        let credential = Value::Object(verified.credential().document().clone());
+        StatusList::from_verified_credential(&credential, &Limits::DEFAULT)
     }
 
     /// A status list, signed by a key of the same issuer.

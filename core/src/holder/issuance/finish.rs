@@ -9,7 +9,6 @@ use url::Url;
 use super::prepare::{Name, PreparedItem, give_up};
 use super::verify::{Expected, Received, verify};
 use super::{IssuanceContext, PreparedIssuance, exchange};
-use crate::credential::CredentialFormat;
 use crate::error::{Error, Result};
 use crate::holder::http::HttpRequest;
 use crate::holder::{AuthenticatorKey, SignItem, StoredCredential};
@@ -218,7 +217,8 @@ async fn take(
         .collect();
     let expected = Expected {
         credential_issuer: &prepared.review.credential_issuer,
-        vct: &item.offered.vct,
+        format: item.offered.format,
+        types: &item.offered.types,
         keys: &keys,
     };
     let batch = (credentials.len() > 1).then(|| context.random.token(16));
@@ -316,19 +316,19 @@ fn stored(
 ) -> StoredCredential {
     StoredCredential {
         id: context.random.token(16),
-        format: CredentialFormat::DcSdJwt,
+        format: item.offered.format,
         credential: held.compact.to_owned(),
-        vct: item.offered.vct.clone(),
+        vct: received.kind,
         configuration_id: item.offered.configuration_id.clone(),
         hk_alias: held.alias.to_owned(),
         batch: held.batch.map(str::to_owned),
         ak: held.ak.filter(|_| received.ak_bound).map(|registered| registered.key.clone()),
-        issuer: received.credential.issuer().to_owned(),
+        issuer: received.issuer,
         credential_issuer: prepared.review.credential_issuer.clone(),
         issuer_name: prepared.review.issuer_name.clone(),
         issuer_trusted: received.issuer_trusted,
         display: item.offered.display.clone(),
         issued_at: context.clock.now(),
-        expires_at: received.credential.validity().expires_at,
+        expires_at: received.expires_at,
     }
 }

@@ -50,8 +50,10 @@ pub struct OfferReview {
 pub struct OfferedCredential {
     /// Credential configuration.
     pub configuration_id: String,
-    /// Credential type.
-    pub vct: String,
+    /// Credential format.
+    pub format: CredentialFormat,
+    /// `vct`, or the types of a W3C credential by their terms.
+    pub types: Vec<String>,
     /// How to show it; its claims by name.
     pub display: CredentialDisplay,
     /// Whether the issuer binds a key that needs the person's own confirmation.
@@ -182,9 +184,10 @@ fn offered(
     for id in &offer.credential_configuration_ids {
         let configuration = issuer.configuration(id)?;
         match holdable(&configuration) {
-            Some(vct) => credentials.push(OfferedCredential {
+            Some((format, types)) => credentials.push(OfferedCredential {
                 configuration_id: id.clone(),
-                vct,
+                format,
+                types,
                 display: display(id, configuration.credential_metadata.as_ref(), locale),
                 binds_webauthn: configuration.webauthn_binding.is_some(),
                 required_level: configuration.webauthn_binding.and_then(|support| support.required_level),
@@ -201,13 +204,17 @@ fn offered(
     Ok((credentials, unsupported))
 }
 
-/// The `vct`, when this wallet can hold the credential: SD-JWT VC, bound to a P-256 key by a key proof of type `jwt`.
-fn holdable(configuration: &CredentialConfiguration) -> Option<String> {
+/// Format and types, when this wallet can hold the credential: one of its formats, bound to a P-256 key by a key proof
+/// of type `jwt`.
+fn holdable(configuration: &CredentialConfiguration) -> Option<(CredentialFormat, Vec<String>)> {
     let algorithms = configuration.jwt_proof_algorithms().ok()??;
-    let vct = configuration.vct.clone()?;
-    (configuration.format == CredentialFormat::DcSdJwt.as_str()
-        && algorithms.iter().any(|name| name == "ES256"))
-    .then_some(vct)
+    let format = CredentialFormat::parse(&configuration.format).ok()?;
+    let types = match format.is_w3c() {
+        true => configuration.credential_definition.clone()?.types,
+        false => vec![configuration.vct.clone()?],
+    };
+    let fits = !types.is_empty() && algorithms.iter().any(|name| name == "ES256");
+    fits.then_some((format, types))
 }
 
 fn display(id: &str, metadata: Option<&CredentialMetadata>, locale: &str) -> CredentialDisplay {

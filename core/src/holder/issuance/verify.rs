@@ -1,12 +1,17 @@
 //! What a wallet checks before it keeps a credential: signed by the issuer's key, bound to this wallet's keys, of the
 //! type that was offered.
 
+use serde_json::Value;
+
 use super::{IssuanceContext, exchange};
-use crate::binding::claim::{WEBAUTHN_BINDING, WebauthnBinding};
+use crate::binding::claim::WebauthnBinding;
+use crate::clock::UnixTime;
+use crate::credential::CredentialFormat;
 use crate::credential::issuer_key::{IssuerKey, IssuerKeyReference};
 use crate::error::{Error, Result};
+use crate::format::any::UnverifiedCredential;
 use crate::format::sd_jwt_vc::jwt_vc_issuer::{IssuerKeys, JwtVcIssuerMetadata, parse_jwk_set};
-use crate::format::sd_jwt_vc::verify::{Timing, UnverifiedSdJwtVc, VerifiedSdJwtVc};
+use crate::format::sd_jwt_vc::verify::Timing;
 use crate::jose::jwk::{Jwk, JwkSet};
 use crate::limits::Limits;
 use crate::protocol::openid4vci::metadata::{issuer_url, well_known_url};
@@ -18,14 +23,19 @@ const SKEW: i64 = 60;
 /// What was asked for.
 pub(super) struct Expected<'a> {
     pub(super) credential_issuer: &'a str,
-    pub(super) vct: &'a str,
+    pub(super) format: CredentialFormat,
+    /// `vct`, or the types of a W3C credential as the metadata names them.
+    pub(super) types: &'a [String],
     /// The holder keys that were sent, each with the thumbprint of the AK that its proof named.
     pub(super) keys: &'a [(&'a Jwk, Option<&'a str>)],
 }
 
 /// A received credential that holds.
 pub(super) struct Received {
-    pub(super) credential: VerifiedSdJwtVc,
+    pub(super) issuer: String,
+    /// `vct`, or the expanded type.
+    pub(super) kind: String,
+    pub(super) expires_at: Option<UnixTime>,
     pub(super) issuer_trusted: bool,
     /// Which of the holder keys it is bound to.
     pub(super) key: usize,
@@ -36,7 +46,7 @@ pub(super) struct Received {
 /// Verifies a received credential.
 ///
 /// # Errors
-/// The codes of [`UnverifiedSdJwtVc::parse`] and `verify_issued`; `issued_vct`: another type than offered;
+/// The codes of [`UnverifiedCredential::parse`] and [`UnverifiedCredential::verify_issued`]; `issued_vct`: another type than offered;
 /// `issued_cnf`: not bound to a holder key of this request; `issued_binding`: bound to a WebAuthn key that is not the wallet's;
 /// `issued_issuer`: a key of an issuer other than the one that was asked.
 pub(super) async fn verify(
@@ -44,22 +54,24 @@ pub(super) async fn verify(
     expected: &Expected<'_>,
     context: &IssuanceContext<'_>,
 ) -> Result<Received> {
-    let unverified = UnverifiedSdJwtVc::parse(compact, &Limits::DEFAULT)?;
-    if unverified.vct() != expected.vct {
+    let unverified = UnverifiedCredential::parse(expected.format, compact, &Limits::DEFAULT)?;
+    if !is_of_types(&unverified, expected.types) {
         return Err(Error::untrusted("issued_vct", "the credential is of another type than offered"));
     }
     let (key, issuer_trusted) = issuer_key(&unverified, expected, context).await?;
     let timing = Timing { now: context.clock.now(), skew: SKEW };
-    let credential = unverified.verify_issued(&key, timing)?;
-    let bound = credential.holder_key().map(|key| Jwk::from_key(key).thumbprint());
+    let (binding, bound) = (unverified.webauthn_binding(), unverified.holder_key());
+    let kind = unverified.own_types().first().copied().unwrap_or_default().to_owned();
+    let (issuer, validity) = unverified.verify_issued(&key, timing)?;
+    let bound = bound.ok().map(|key| Jwk::from_key(&key).thumbprint());
     let mut keys = expected.keys.iter().enumerate();
     let (key, ak_jkt) = keys
         .find(|(_, (hk, _))| bound == Some(hk.thumbprint()))
         .map(|(at, (_, ak_jkt))| (at, *ak_jkt))
         .ok_or_else(|| Error::untrusted("issued_cnf", "the credential is not bound to this wallet's key"))?;
-    let ak_bound = match (credential.claims().get(WEBAUTHN_BINDING), ak_jkt) {
+    let ak_bound = match (binding, ak_jkt) {
         (None, _) => false,
-        (Some(claim), Some(jkt)) if WebauthnBinding::from_claim(claim)?.jwk.thumbprint() == jkt => true,
+        (Some(claim), Some(jkt)) if WebauthnBinding::from_claim(&claim)?.jwk.thumbprint() == jkt => true,
         (Some(_), _) => {
             return Err(Error::untrusted(
                 "issued_binding",
@@ -67,17 +79,32 @@ pub(super) async fn verify(
             ));
         }
     };
-    Ok(Received { credential, issuer_trusted, key, ak_bound })
+    Ok(Received { issuer, kind, expires_at: validity.expires_at, issuer_trusted, key, ak_bound })
+}
+
+/// Whether the credential has every type that was offered; the metadata names the types of W3C credentials by their
+/// terms (OpenID4VCI 1.0 appendix A.1).
+fn is_of_types(credential: &UnverifiedCredential, offered: &[String]) -> bool {
+    let own: Vec<&str> = match credential {
+        UnverifiedCredential::SdJwtVc(read) => vec![read.vct()],
+        UnverifiedCredential::W3c(read) => match read.document().get("type") {
+            Some(Value::Array(types)) => types.iter().filter_map(Value::as_str).collect(),
+            Some(Value::String(one)) => vec![one],
+            _ => Vec::new(),
+        },
+    };
+    !offered.is_empty() && offered.iter().all(|name| own.contains(&name.as_str()))
 }
 
 /// The key, and whether a trust rule of the wallet vouches for it. Without such a rule the signature is still checked
 /// with the key that the credential names: what is stored is at least whole, and marked as from an unknown issuer.
 async fn issuer_key(
-    credential: &UnverifiedSdJwtVc,
+    credential: &UnverifiedCredential,
     expected: &Expected<'_>,
     context: &IssuanceContext<'_>,
 ) -> Result<(IssuerKey, bool)> {
-    let (vct, trust) = (credential.vct(), context.trust);
+    let (types, trust) = (credential.own_types(), context.trust);
+    let vct = types.first().copied().unwrap_or_default();
     match credential.issuer_key_reference()? {
         IssuerKeyReference::X5c { chain, iss } => {
             match trust.by_certificate(vct, iss.as_deref(), &chain, context.clock.now()) {
@@ -93,7 +120,7 @@ async fn issuer_key(
         IssuerKeyReference::Did(url) => {
             let document = context.dids.resolve(url.did()).await?;
             let key = IssuerKey::from_did_document(&document, &url, credential.iss())?;
-            Ok((key, trust.check_did(vct, url.did()).is_ok()))
+            Ok((key, types.iter().all(|kind| trust.check_did(kind, url.did()).is_ok())))
         }
         IssuerKeyReference::TrustChain { chain, iss, kid } => {
             match trust.by_trust_chain(vct, &iss, kid.as_deref(), &chain, context.clock.now()) {

@@ -4,20 +4,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use url::Url;
 
-use super::prepare::{CeremonyKey, PreparedPresentation, transaction_data};
+use super::prepare::{CeremonyKey, PreparedPresentation, statement, transaction_data};
 use super::review::PresentationReview;
 use super::{PresentationContext, read, stored};
-use crate::binding::verify::{AUTHENTICATION_FACTORS, WEBAUTHN_ASSERTION, WebauthnAssertion};
+use crate::binding::verify::WebauthnAssertion;
 use crate::encoding::base64url;
 use crate::encoding::{json as strict_json, sha256};
 use crate::error::{Error, Result};
-use crate::format::sd_jwt_vc::key_binding::KeyBindingInput;
 use crate::holder::{HttpRequest, SignItem, StoredCredential};
 use crate::jose::jwe::{self, PartyInfo};
-use crate::key::SignatureAlgorithm;
 use crate::limits::Limits;
 use crate::protocol::openid4vp::request::{AuthorizationRequest, ResponseMode};
 use crate::protocol::openid4vp::response::{WalletError, vp_token_value};
@@ -89,25 +87,17 @@ async fn send(
     let (mut drafts, mut items) = (Vec::new(), Vec::new());
     for one in &prepared.answering {
         let credential = stored(credentials, &one.credential_id)?;
-        let presentation = read(credential)?.present(&one.paths)?;
+        let presentation = read(credential)?.present(&one.paths, context.random)?;
         let carries = prepared.ceremony.carrier == Some(drafts.len());
         let hashes = transaction_data(&prepared.request);
-        let approves = carries && !hashes.hashes().is_empty();
-        let draft = presentation.bind(
-            SignatureAlgorithm::Es256,
-            KeyBindingInput {
-                audience: prepared.request.client_id.as_str(),
-                nonce: &prepared.request.nonce,
-                issued_at: prepared.issued_at,
-                expires_at: carries.then_some(prepared.expires_at),
-                transaction_data: approves.then_some(&hashes),
-                extra: match ceremony {
-                    Some(ceremony) if carries => step_up_claims(ceremony, context)?,
-                    _ => Map::new(),
-                },
-            },
-        )?;
-        items.push(SignItem { alias: credential.hk_alias.clone(), message: draft.signing_input().to_vec() });
+        let (end, hashes) = (carries.then_some(prepared.expires_at), carries.then_some(&hashes));
+        let mut said = statement(&prepared.request, prepared.issued_at, end, hashes);
+        if let Some(ceremony) = ceremony.filter(|_| carries) {
+            said.jti = Some(context.random.token(16));
+            said.assertion = Some(assertion_value(ceremony)?);
+        }
+        let draft = presentation.draft(&said)?;
+        items.push(SignItem { alias: credential.hk_alias.clone(), message: draft.signing_input() });
         drafts.push((&one.query_id, draft));
     }
     let signatures = context.keys.sign(items).await?;
@@ -119,7 +109,7 @@ async fn send(
     }
     let mut vp_token: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for ((query_id, draft), signature) in drafts.into_iter().zip(signatures) {
-        vp_token.entry(query_id.clone()).or_default().push(draft.assemble(&signature));
+        vp_token.entry(query_id.clone()).or_default().push(draft.assemble(&signature)?);
     }
     let form = form(&prepared.request, &vp_token)?;
     post(&prepared.request, &form, context).await
@@ -180,28 +170,16 @@ fn check_ceremony(
     }
 }
 
-/// The claims that turn a key-binding JWT into a step-up.
-fn step_up_claims(
-    ceremony: &AuthenticationResponse,
-    context: &PresentationContext<'_>,
-) -> Result<Map<String, Value>> {
+/// What turns a presentation into a step-up.
+fn assertion_value(ceremony: &AuthenticationResponse) -> Result<Value> {
     let assertion = WebauthnAssertion {
         id: ceremony.id.clone(),
         authenticator_data: ceremony.response.authenticator_data.clone(),
         client_data_json: ceremony.response.client_data_json.clone(),
         signature: ceremony.response.signature.clone(),
     };
-    let assertion = serde_json::to_value(assertion)
-        .map_err(|_| Error::misuse("webauthn_assertion", "the assertion does not serialize"))?;
-    let mut claims = Map::new();
-    claims.insert("jti".into(), context.random.token(16).into());
-    // The wallet's own word (EUDI TS12): two keys, one of them after the person's own user verification.
-    claims.insert(
-        AUTHENTICATION_FACTORS.into(),
-        json!([{ "possession": "holder_key" }, { "user_verification": "webauthn" }]),
-    );
-    claims.insert(WEBAUTHN_ASSERTION.into(), assertion);
-    Ok(claims)
+    serde_json::to_value(assertion)
+        .map_err(|_| Error::misuse("webauthn_assertion", "the assertion does not serialize"))
 }
 
 fn form(

@@ -1,15 +1,16 @@
 //! From the person's choice to the options of the one ceremony.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::review::PresentationReview;
 use super::{Answering, PresentationContext, Selection, read, stored};
-use crate::binding::claim::{WEBAUTHN_BINDING, WebauthnBinding};
+use crate::binding::claim::{WebauthnBinding, asks_for_binding};
 use crate::binding::statement::PresentationStatement;
 use crate::clock::UnixTime;
-use crate::credential::claims::ClaimPath;
 use crate::encoding::base64url;
 use crate::error::{Error, Result};
+use crate::format::any::Statement;
 use crate::format::sd_jwt_vc::disclosure::DigestAlgorithm;
 use crate::format::sd_jwt_vc::key_binding::TransactionDataHashes;
 use crate::holder::{AuthenticatorKey, StoredCredential};
@@ -69,7 +70,8 @@ pub fn prepare(
     let carrier = carrier(&review, &answering, credentials)?;
     let (ceremony, request_options) = match carrier {
         Some((position, carrier, key)) => {
-            let challenge = challenge(&review.request, carrier, credentials, issued_at, expires_at)?;
+            let times = (issued_at, expires_at);
+            let challenge = challenge(&review.request, carrier, credentials, times, context)?;
             let credential = stored(credentials, &carrier.credential_id)?;
             let (options, key) = options(challenge, key, credential)?;
             (Ceremony { key: Some(key), carrier: Some(position) }, options)
@@ -92,14 +94,12 @@ fn carrier<'a>(
     answering: &'a [Answering],
     credentials: &'a [StoredCredential],
 ) -> Result<Option<(usize, &'a Answering, &'a AuthenticatorKey)>> {
-    let binding = ClaimPath::member(WEBAUTHN_BINDING);
-    let discloses =
-        |one: &Answering| one.paths.iter().any(|path| path.elements().first() == binding.elements().first());
     let mut found = None;
     for (position, one) in answering.iter().enumerate() {
+        let credential = stored(credentials, &one.credential_id)?;
         let named = review.step_up.as_ref().map(|step_up| step_up.credential_ids.contains(&one.query_id));
-        let fits = named.unwrap_or_else(|| discloses(one));
-        if let (true, None, Some(key)) = (fits, &found, &stored(credentials, &one.credential_id)?.ak) {
+        let fits = named.unwrap_or_else(|| asks_for_binding(credential.format, one.paths.iter()));
+        if let (true, None, Some(key)) = (fits, &found, &credential.ak) {
             found = Some((position, one, key));
         }
     }
@@ -116,23 +116,44 @@ fn challenge(
     request: &AuthorizationRequest,
     carrier: &Answering,
     credentials: &[StoredCredential],
-    issued_at: UnixTime,
-    expires_at: UnixTime,
+    (issued_at, expires_at): (UnixTime, UnixTime),
+    context: &PresentationContext<'_>,
 ) -> Result<[u8; 32]> {
     let read = read(stored(credentials, &carrier.credential_id)?)?;
-    let holder_key = read.claims().get("cnf").and_then(|cnf| cnf.get("jwk"));
-    let no_key = || Error::malformed("holder_key_missing", "the credential names no key of its holder");
-    let hk_jkt = Jwk::from_value(holder_key.ok_or_else(no_key)?)?.thumbprint();
+    let hk_jkt = Jwk::from_key(&read.holder_key()?).thumbprint();
+    let hashes = transaction_data(request);
+    let said = statement(request, issued_at, Some(expires_at), Some(&hashes));
     PresentationStatement {
         aud: request.client_id.as_str(),
-        content_hash: &read.present(&carrier.paths)?.sd_hash(),
+        content_hash: &read.present(&carrier.paths, context.random)?.content_hash(&said)?,
         exp: expires_at,
         hk_jkt: &hk_jkt,
         iat: issued_at,
         nonce: &request.nonce,
-        txn: transaction_data(request).hashes(),
+        txn: hashes.hashes(),
     }
     .challenge()
+}
+
+/// What a presentation says; with an end, it carries the step-up.
+pub(super) fn statement<'a>(
+    request: &'a AuthorizationRequest,
+    issued_at: UnixTime,
+    expires_at: Option<UnixTime>,
+    hashes: Option<&'a TransactionDataHashes>,
+) -> Statement<'a> {
+    // The wallet's own word (EUDI TS12): two keys, one of them after the person's own user verification.
+    let factors = json!([{ "possession": "holder_key" }, { "user_verification": "webauthn" }]);
+    Statement {
+        audience: request.client_id.as_str(),
+        nonce: &request.nonce,
+        issued_at,
+        expires_at,
+        transaction_data: hashes.filter(|hashes| !hashes.hashes().is_empty()),
+        jti: None,
+        factors: expires_at.map(|_| factors),
+        assertion: None,
+    }
 }
 
 pub(super) fn transaction_data(request: &AuthorizationRequest) -> TransactionDataHashes {
@@ -146,7 +167,7 @@ fn options(
 ) -> Result<(RequestOptions, CeremonyKey)> {
     let read = read(credential)?;
     let missing = || Error::malformed("binding_missing", "the credential does not describe its second key");
-    let binding = WebauthnBinding::from_claim(read.claims().get(WEBAUTHN_BINDING).ok_or_else(missing)?)?;
+    let binding = WebauthnBinding::from_claim(&read.webauthn_binding().ok_or_else(missing)?)?;
     let id = base64url::decode(&key.credential_id)?;
     let mut options = RequestOptions::step_up(&binding.rp_id, &id, challenge);
     options.allow_credentials = vec![CredentialDescriptor {

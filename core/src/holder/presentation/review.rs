@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{PresentationContext, answer, read};
-use crate::binding::claim::{BIOMETRIC_BINDING_LEVEL, WEBAUTHN_BINDING};
+use crate::binding::claim::is_technical;
 use crate::binding::transaction::{StepUpRequest, visible};
 use crate::credential::CredentialFormat;
 use crate::credential::claims::ClaimPath;
@@ -22,6 +22,7 @@ use crate::protocol::openid4vp::signed_request::{
     AuthenticatedRequest, RequestEvidence, UnverifiedRequest, VerifierIdentity, wallet_metadata,
 };
 use crate::protocol::openid4vp::transaction_data::TransactionData;
+use crate::random::Random;
 
 /// A request as the person sees it, and the state that the next phase needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,7 +122,7 @@ pub async fn review(
         }
     };
     let request = authenticated.request();
-    match summary(&authenticated, credentials) {
+    match summary(&authenticated, credentials, context.random) {
         Ok(review) => Ok(review),
         Err(fault) => {
             // Best effort: what the person needs to know is the fault itself.
@@ -177,6 +178,7 @@ async fn fetch(
 fn summary(
     authenticated: &AuthenticatedRequest,
     credentials: &[StoredCredential],
+    random: &dyn Random,
 ) -> Result<PresentationReview> {
     let request = authenticated.request();
     let query = &request.dcql_query;
@@ -184,17 +186,15 @@ fn summary(
         let detail = "this wallet cannot evaluate trusted_authorities";
         return Err(Error::unsupported("dcql_trusted_authorities", detail));
     }
-    if query
-        .credentials()
-        .iter()
-        .all(|credential| credential.credential_format() != Some(CredentialFormat::DcSdJwt))
-    {
+    let asked: Vec<_> = query.credentials().iter().filter_map(CredentialQuery::credential_format).collect();
+    if asked.is_empty() {
         return Err(Error::unsupported(
             "dcql_format",
             "none of the credential formats is known to this wallet",
         ));
     }
-    if !takes_our_algorithms(&request.client_metadata.vp_formats_supported) {
+    let taken = &request.client_metadata.vp_formats_supported;
+    if !asked.iter().any(|format| takes_our_algorithms(taken, *format)) {
         let detail = "the verifier does not take the format or algorithms of this wallet";
         return Err(Error::unsupported("vp_formats", detail));
     }
@@ -204,8 +204,8 @@ fn summary(
     }
     let transaction_data = TransactionData::parse_all(&request.transaction_data, query, &Limits::DEFAULT)?;
     let step_up = transaction_data.into_iter().map(|TransactionData::StepUp(step_up)| step_up).next();
-    let queries: Vec<_> =
-        query.credentials().iter().map(|one| query_review(one, request, &step_up, credentials)).collect();
+    let review = |one| query_review(one, request, &step_up, credentials, random);
+    let queries: Vec<_> = query.credentials().iter().map(review).collect();
     let has = |id: &str| queries.iter().any(|one| one.id == id && !one.candidates.is_empty());
     let held: Vec<&str> = queries.iter().map(|one| one.id.as_str()).filter(|id| has(id)).collect();
     // Transaction data needs one of its credentials (section 8.5).
@@ -226,14 +226,22 @@ fn summary(
     })
 }
 
-/// Whether `vp_formats_supported` (appendix B.3.4), where it says something, allows SD-JWT VC with an ES256 proof.
-fn takes_our_algorithms(formats: &Value) -> bool {
+/// Whether `vp_formats_supported` (appendices B.1.3 and B.3.4), where it says something, allows this format with a
+/// holder's proof as this wallet makes it.
+fn takes_our_algorithms(formats: &Value, format: CredentialFormat) -> bool {
     let Some(formats) = formats.as_object() else { return true };
-    let Some(sd_jwt_vc) = formats.get(CredentialFormat::DcSdJwt.as_str()) else { return false };
-    match sd_jwt_vc.get("kb-jwt_alg_values").and_then(Value::as_array) {
-        None => true,
-        Some(names) => names.iter().any(|name| name == "ES256"),
-    }
+    let Some(supported) = formats.get(format.as_str()) else { return false };
+    let ours: &[(&str, &str)] = match format {
+        CredentialFormat::DcSdJwt => &[("kb-jwt_alg_values", "ES256")],
+        CredentialFormat::JwtVcJson => &[("alg_values", "ES256")],
+        CredentialFormat::LdpVc => {
+            &[("proof_type_values", "DataIntegrityProof"), ("cryptosuite_values", "ecdsa-rdfc-2019")]
+        }
+    };
+    ours.iter().all(|(member, name)| {
+        let values = supported.get(*member).and_then(Value::as_array);
+        values.is_none_or(|values| values.iter().any(|value| value == name))
+    })
 }
 
 fn query_review(
@@ -241,42 +249,59 @@ fn query_review(
     request: &AuthorizationRequest,
     step_up: &Option<StepUpRequest>,
     credentials: &[StoredCredential],
+    random: &dyn Random,
 ) -> QueryReview {
     // Whether all other queries together would do without this one.
     let others =
         request.dcql_query.credentials().iter().map(CredentialQuery::id).filter(|id| *id != query.id());
     let required = request.dcql_query.check_answered(others).is_err();
+    let taken = &request.client_metadata.vp_formats_supported;
     // Only a credential with a second key can carry a step-up that no other query could carry.
     let needs_key = step_up.as_ref().is_some_and(|step_up| step_up.credential_ids == [query.id()]);
     let fitting = credentials
         .iter()
-        .filter(|one| query.accepts(one.format, &[&one.vct]) && (!needs_key || one.ak.is_some()));
+        .filter(|one| query.credential_format() == Some(one.format))
+        .filter(|one| takes_our_algorithms(taken, one.format) && (!needs_key || one.ak.is_some()));
     QueryReview {
         id: query.id().to_owned(),
         required,
         multiple: query.multiple(),
-        candidates: fitting.filter_map(|credential| candidate(query, credential)).collect(),
+        candidates: fitting.filter_map(|credential| candidate(query, credential, random)).collect(),
     }
 }
 
 /// `None` where the credential lacks what is asked for: it counts as not there (section 6.4.2).
-fn candidate(query: &CredentialQuery, credential: &StoredCredential) -> Option<Candidate> {
+fn candidate(
+    query: &CredentialQuery,
+    credential: &StoredCredential,
+    random: &dyn Random,
+) -> Option<Candidate> {
     let read = read(credential).ok()?;
+    if !query.accepts(credential.format, &read.types()) {
+        return None;
+    }
     let selected = query.select(read.claims(), &|_| false).ok()?;
     let paths: Vec<ClaimPath> = selected.iter().map(|claim| claim.path().clone()).collect();
-    let leaves = read.present(&paths).ok()?;
-    let asked = selected.iter().map(|claim| claim_review(query, claim, credential, leaves.claims()));
-    let asked_for = |name: &str| paths.iter().any(|path| path.elements().first() == Some(&name.into()));
-    let beside = leaves.claims().iter().filter(|(name, _)| !asked_for(name) && !is_registered(name));
-    let beside = beside.map(|(name, value)| {
-        let path = ClaimPath::member(name);
-        ClaimReview {
-            label: label(credential, &path),
-            values: vec![value.clone()],
-            optional: false,
-            technical: is_technical(&path),
-            path,
-        }
+    let leaves = read.present(&paths, random).ok()?;
+    let asked = selected.iter().map(|claim| {
+        // What leaves anyway cannot be left out.
+        let optional = read.is_selective() && !query.is_mandatory(claim);
+        claim_review(claim, optional, credential, leaves.claims())
+    });
+    let beside = beside(credential.format, leaves.claims()).into_iter();
+    // Of a selective credential no more than was asked for leaves inside an object; of others the whole object.
+    let shown = |path: &ClaimPath| {
+        paths.iter().any(|asked| match read.is_selective() {
+            true => asked.elements().starts_with(path.elements()),
+            false => asked == path,
+        })
+    };
+    let beside = beside.filter(|(path, _)| !shown(path)).map(|(path, value)| ClaimReview {
+        label: label(credential, &path),
+        values: vec![value.clone()],
+        optional: false,
+        technical: is_technical(credential.format, &path),
+        path,
     });
     Some(Candidate {
         credential_id: credential.id.clone(),
@@ -288,8 +313,8 @@ fn candidate(query: &CredentialQuery, credential: &StoredCredential) -> Option<C
 }
 
 fn claim_review(
-    query: &CredentialQuery,
     claim: &ClaimsQuery,
+    optional: bool,
     credential: &StoredCredential,
     leaves: &serde_json::Map<String, Value>,
 ) -> ClaimReview {
@@ -297,8 +322,8 @@ fn claim_review(
     ClaimReview {
         label: label(credential, &path),
         values: path.select(leaves).unwrap_or_default().into_iter().cloned().collect(),
-        optional: !query.is_mandatory(claim),
-        technical: is_technical(&path),
+        optional,
+        technical: is_technical(credential.format, &path),
         path,
     }
 }
@@ -308,14 +333,39 @@ fn label(credential: &StoredCredential, path: &ClaimPath) -> String {
     credential.display.label(&pointer).map_or_else(|| path.to_string(), str::to_owned)
 }
 
-fn is_technical(path: &ClaimPath) -> bool {
-    [WEBAUTHN_BINDING, BIOMETRIC_BINDING_LEVEL]
-        .iter()
-        .any(|name| path.elements().first() == Some(&(*name).into()))
+/// Everything that leaves and says something: the members of an SD-JWT VC, of a W3C credential those of the subject and
+/// of the credential itself.
+fn beside(format: CredentialFormat, leaves: &serde_json::Map<String, Value>) -> Vec<(ClaimPath, &Value)> {
+    let mut found = Vec::new();
+    for (name, value) in leaves.iter().filter(|(name, _)| !is_registered(format, name)) {
+        match value.as_object().filter(|_| format.is_w3c() && name == "credentialSubject") {
+            None => found.push((ClaimPath::member(name), value)),
+            Some(subject) => {
+                let claims = subject.iter().filter(|(name, _)| *name != "id" && *name != "type");
+                let path = |name: &str| ClaimPath::member("credentialSubject").then(name);
+                found.extend(claims.map(|(name, value)| (path(name), value)));
+            }
+        }
+    }
+    found
 }
 
 /// Claims that every presentation of the credential shows, and that say nothing about the person.
-fn is_registered(name: &str) -> bool {
-    ["iss", "iat", "nbf", "exp", "cnf", "vct", "vct#integrity", "aka_vcts", "status", "_sd_alg"]
-        .contains(&name)
+fn is_registered(format: CredentialFormat, name: &str) -> bool {
+    const SD_JWT_VC: &[&str] =
+        &["iss", "iat", "nbf", "exp", "cnf", "vct", "vct#integrity", "aka_vcts", "status", "_sd_alg"];
+    const W3C: &[&str] = &[
+        "@context",
+        "type",
+        "issuer",
+        "validFrom",
+        "validUntil",
+        "credentialStatus",
+        "proof",
+        "iss",
+        "iat",
+        "nbf",
+        "exp",
+    ];
+    if format.is_w3c() { W3C.contains(&name) } else { SD_JWT_VC.contains(&name) }
 }

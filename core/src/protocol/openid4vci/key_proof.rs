@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::clock::UnixTime;
-use crate::did::{DidUrl, document::VerificationPurpose, resolver};
+use crate::did::{Did, DidUrl, document::VerificationPurpose, resolver};
 use crate::error::{Error, Result};
 use crate::jose::jwk::Jwk;
 use crate::jose::{jws, jwt, jwt::UnverifiedJwt};
@@ -40,6 +40,7 @@ pub struct KeyProofExpectation<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedKeyProof {
     key: PublicKey,
+    did: Option<Did>,
     nonce: String,
     ak_jkt: Option<String>,
 }
@@ -48,6 +49,17 @@ impl VerifiedKeyProof {
     /// The key that signed: the credential is to be bound to it.
     pub fn key(&self) -> &PublicKey {
         &self.key
+    }
+
+    /// The DID of that key for credentials that name their holder by one: the DID in `kid`, otherwise its `did:jwk`.
+    ///
+    /// # Errors
+    /// Those of [`jwk::encode`](crate::did::jwk::encode).
+    pub fn did(&self) -> Result<Did> {
+        match &self.did {
+            Some(did) => Ok(did.clone()),
+            None => crate::did::jwk::encode(&self.key),
+        }
     }
 
     /// The nonce, not yet compared with anything.
@@ -86,6 +98,7 @@ pub fn verify(compact: &str, expect: &KeyProofExpectation<'_>, limits: &Limits) 
     if key.algorithm() != header.alg {
         return Err(Error::malformed("proof_key", "the key does not fit the algorithm"));
     }
+    let did = header.kid.as_deref().and_then(|kid| DidUrl::parse(kid).ok()).map(|url| url.did().clone());
     let verified = jwt.verify(&key).map_err(|error| {
         recode(error, "proof_signature", "the signature does not match the key in the header")
     })?;
@@ -119,7 +132,8 @@ pub fn verify(compact: &str, expect: &KeyProofExpectation<'_>, limits: &Limits) 
     let nonce = text("nonce")?.filter(|nonce| !nonce.is_empty() && nonce.len() <= MAX_NONCE);
     let nonce =
         nonce.ok_or_else(|| Error::malformed("proof_nonce_missing", "nonce is missing or too long"))?;
-    Ok(VerifiedKeyProof { nonce: nonce.to_owned(), ak_jkt: text("ak_jkt")?.map(str::to_owned), key })
+    let ak_jkt = text("ak_jkt")?.map(str::to_owned);
+    Ok(VerifiedKeyProof { nonce: nonce.to_owned(), ak_jkt, key, did })
 }
 
 fn recode(error: Error, code: &'static str, what: &'static str) -> Error {

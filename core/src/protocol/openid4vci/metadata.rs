@@ -144,7 +144,10 @@ pub struct CredentialConfiguration {
     /// Credential type (`dc+sd-jwt` only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vct: Option<String>,
-    /// JWS algorithms of the issuer.
+    /// Contexts and types (`ldp_vc` and `jwt_vc_json`, appendix A.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_definition: Option<CredentialDefinition>,
+    /// Algorithms of the issuer: of JWS, for `ldp_vc` cryptosuites.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credential_signing_alg_values_supported: Vec<Value>,
     /// `jwk`, `did:key`, …
@@ -159,6 +162,17 @@ pub struct CredentialConfiguration {
     /// CareKey's own extension: the issuer takes `webauthn_registrations` for this configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webauthn_binding: Option<WebauthnBindingSupport>,
+}
+
+/// `credential_definition` of a W3C credential (appendix A.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialDefinition {
+    /// `@context`, with `ldp_vc` only.
+    #[serde(rename = "@context", default, skip_serializing_if = "Vec::is_empty")]
+    pub context: Vec<Value>,
+    /// The types by their terms, `VerifiableCredential` included.
+    #[serde(rename = "type")]
+    pub types: Vec<String>,
 }
 
 /// What an issuer that binds WebAuthn keys asks for.

@@ -10,6 +10,7 @@ use super::link::web_url;
 use crate::clock::UnixTime;
 use crate::credential::CredentialFormat;
 use crate::error::{Error, Result};
+use crate::format::data_integrity::Cryptosuite;
 use crate::jose::jwe::ContentEncryption;
 use crate::jose::jwk::Jwk;
 use crate::jose::jwt;
@@ -95,11 +96,26 @@ pub struct ClientMetadata {
     pub vp_formats_supported: Value,
 }
 
+/// `vp_formats_supported` of this build (appendices B.1.3 and B.3.4), with these algorithms for the holder's proof.
+pub fn vp_formats(holder_algorithms: &[&str]) -> Value {
+    let algorithms = ["ES256", "ES384", "ES512", "EdDSA"];
+    let suites = Cryptosuite::ALL.map(Cryptosuite::as_str);
+    let suites: Vec<_> = suites.into_iter().filter(|suite| *suite != Cryptosuite::Bbs2023.as_str()).collect();
+    json!({
+        CredentialFormat::DcSdJwt.as_str(): {
+            "sd-jwt_alg_values": algorithms, "kb-jwt_alg_values": holder_algorithms,
+        },
+        CredentialFormat::LdpVc.as_str(): {
+            "proof_type_values": ["DataIntegrityProof"], "cryptosuite_values": suites,
+        },
+        CredentialFormat::JwtVcJson.as_str(): { "alg_values": algorithms },
+    })
+}
+
 impl Default for ClientMetadata {
-    /// No encryption; SD-JWT VC with the algorithms of this build.
+    /// No encryption; the formats and algorithms of this build.
     fn default() -> Self {
-        let algorithms = ["ES256", "ES384", "EdDSA"];
-        let formats = json!({ CredentialFormat::DcSdJwt.as_str(): { "sd-jwt_alg_values": algorithms, "kb-jwt_alg_values": algorithms } });
+        let formats = vp_formats(&["ES256", "ES384", "EdDSA"]);
         Self { encryption_key: None, content_encryptions: Vec::new(), vp_formats_supported: formats }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::client_id::{ClientId, ClientIdPrefix};
-use super::request::{AuthorizationRequest, REQUEST_OBJECT_TYP};
+use super::request::{AuthorizationRequest, REQUEST_OBJECT_TYP, vp_formats};
 use crate::clock::UnixTime;
 use crate::did::{Did, DidDocument, DidUrl, VerificationPurpose};
 use crate::error::{Error, Result};
@@ -259,7 +259,7 @@ fn check_times(request: &AuthorizationRequest, now: UnixTime) -> Result<()> {
 pub fn wallet_metadata() -> Value {
     let algorithms = ["ES256", "ES384", "ES512", "EdDSA"];
     json!({
-        "vp_formats_supported": { "dc+sd-jwt": { "sd-jwt_alg_values": algorithms, "kb-jwt_alg_values": ["ES256"] } },
+        "vp_formats_supported": vp_formats(&["ES256"]),
         "client_id_prefixes_supported": ["redirect_uri", "x509_san_dns", "x509_hash", "decentralized_identifier"],
         "request_object_signing_alg_values_supported": algorithms,
         "authorization_encryption_alg_values_supported": ["ECDH-ES"],

@@ -102,10 +102,10 @@ impl CredentialQuery {
     }
 
     pub(super) fn check_supported(&self) -> Result<()> {
-        if self.credential_format() != Some(CredentialFormat::DcSdJwt) {
+        if self.credential_format().is_none() {
             return Err(Error::unsupported(
                 "dcql_format",
-                format!("credential query `{}`: the only format is dc+sd-jwt", self.id),
+                format!("credential query `{}`: its format is not carried", self.id),
             ));
         }
         if self.trusted_authorities.is_some() {
