@@ -108,14 +108,20 @@ pub struct CredentialDisplay {
     /// CSS colour of the text on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_color: Option<String>,
-    /// Claims in the issuer's order, with their names for people.
+    /// Claims in the issuer's order, with their names for people; of W3C credentials those of the subject without that
+    /// prefix.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<ClaimLabel>,
 }
 
 impl CredentialDisplay {
-    /// The issuer's name for the claim at `path`, if it gave one. `null` in the issuer's path matches any index.
+    /// The issuer's name for the claim at `path`, if it gave one. `null` in the issuer's path matches any index. A path
+    /// into the subject of a W3C credential is that of the claim in the subject.
     pub fn label(&self, path: &[Value]) -> Option<&str> {
+        let path = match path {
+            [first, rest @ ..] if first == "credentialSubject" && !rest.is_empty() => rest,
+            path => path,
+        };
         self.claims.iter().find(|label| label.matches(path)).map(|label| label.name.as_str())
     }
 }

@@ -62,12 +62,14 @@ fn wallet_routes() -> Table<Arc<App>> {
         .get("/.well-known/did.json", routes::metadata::did_document)
         .get("/vct/{name}", routes::metadata::type_metadata)
         .get("/policy/binding/{version}", routes::metadata::binding_policy)
+        .get("/contexts/health/v1", routes::metadata::context)
         .get("/oid4vci/offers/{id}", routes::offer::by_reference)
         .post("/oid4vci/token", routes::token::exchange)
         .post("/oid4vci/nonce", routes::nonce::fresh)
         .post("/oid4vci/credential", routes::credential::issue)
         .post("/oid4vci/notification", routes::notification::take)
         .get("/status/{list}", routes::status::list)
+        .get("/status/{list}/{purpose}", routes::status::bitstring)
         .get("/openapi.json", routes::openapi::document)
 }
 

@@ -17,6 +17,7 @@ use carekey_core::holder::presentation::{self, Delivery, PresentationContext, Pr
 use carekey_core::holder::{
     HolderKeyInfo, HolderKeys, KeyPurpose, SignItem, StoredCredential, WalletIdentity,
 };
+use carekey_core::issuer::catalogue::did_web;
 use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
 use carekey_core::protocol::openid4vci::notification::NotificationEvent;
 use carekey_core::random::{Random, SystemRandom};
@@ -113,6 +114,8 @@ impl World {
             limit: no_limit,
             trust: vec![carekey_verifier::config::TrustRule {
                 anchors: vec![folder.path().join("issuer/ca.pem")],
+                // The hospital's name in W3C credentials.
+                dids: vec![did_web(hospital.as_str()).expect("a host").to_string()],
                 ..Default::default()
             }],
             ..carekey_verifier::Config::default()
@@ -151,7 +154,12 @@ impl World {
     pub fn trust(&self) -> (IssuerTrust, VerifierTrust) {
         let anchor =
             |der: Option<Vec<u8>>| TrustAnchor::from_der(&der.expect("its own CA")).expect("a certificate");
-        let rule = IssuerRule { anchors: vec![anchor(self.issuer.anchor())], ..IssuerRule::default() };
+        let rule = IssuerRule {
+            anchors: vec![anchor(self.issuer.anchor())],
+            // The hospital's name in W3C credentials.
+            dids: vec![self.issuer.issuer().verification_method().expect("a DID").did().clone()],
+            ..IssuerRule::default()
+        };
         let verifiers = VerifierTrust::new(vec![anchor(self.verifier.anchor())], Vec::new());
         (IssuerTrust::new(vec![rule]), verifiers)
     }

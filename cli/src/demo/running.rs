@@ -15,6 +15,7 @@ use carekey_core::holder::HttpClient;
 use carekey_core::issuer::Wallet as KnownWallet;
 use carekey_core::random::SystemRandom;
 use carekey_core::secret::Secret;
+use carekey_core::trust::IssuerRule;
 use carekey_core::x509::TrustAnchor;
 use carekey_service::dids::Dids;
 use carekey_service::fetch::{FetchConfig, Fetcher};
@@ -120,7 +121,11 @@ impl Running {
             store: Arc::clone(&holder_store),
             http,
             dids: Arc::new(Dids::new(fetcher()?, Arc::new(SystemClock), true)),
-            issuers: anchors(desk.anchor())?,
+            issuers: IssuerRule {
+                anchors: anchors(desk.anchor())?,
+                dids: vec![desk.issuer().verification_method().map_err(Failure::new)?.did().clone()],
+                ..IssuerRule::default()
+            },
             portal: (PORTAL_NAME.to_owned(), anchors(gate.anchor())?),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
@@ -287,6 +292,8 @@ fn open_portal(
     config.types.insurance_coverage = vec![format!("{issuer}/vct/insurance-coverage")];
     config.trust = vec![carekey_verifier::config::TrustRule {
         anchors: vec![hospital_data.join("ca.pem")],
+        // W3C credentials name the hospital's key by its DID.
+        dids: vec![carekey_core::issuer::catalogue::did_web(issuer).map_err(Failure::new)?.to_string()],
         ..carekey_verifier::config::TrustRule::default()
     }];
     let store = open_store(data)?;

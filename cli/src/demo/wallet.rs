@@ -56,8 +56,8 @@ pub(super) struct Parts {
     pub(super) store: Arc<dyn Store>,
     pub(super) http: Arc<dyn HttpClient>,
     pub(super) dids: Arc<dyn DidResolver>,
-    /// Anchors of issuers that the wallet knows.
-    pub(super) issuers: Vec<TrustAnchor>,
+    /// The issuers that the wallet knows.
+    pub(super) issuers: IssuerRule,
     /// The one verifier on the wallet's list: its name and the anchor of its certificates.
     pub(super) portal: (String, Vec<TrustAnchor>),
     pub(super) clock: Arc<dyn Clock>,
@@ -94,7 +94,7 @@ impl Wallet {
             records: Arc::new(records),
             http,
             dids,
-            issuers: IssuerTrust::new(vec![IssuerRule { anchors: issuers, ..IssuerRule::default() }]),
+            issuers: IssuerTrust::new(vec![issuers]),
             // this is a demo of what is shown: strangers may ask, and the page says that they are strangers
             portal_name,
             verifiers: VerifierTrust::new(anchors, Vec::new()).with_unknown_dids().with_unsigned(),

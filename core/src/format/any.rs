@@ -109,6 +109,20 @@ impl UnverifiedCredential {
         }
     }
 
+    /// The claims about the person, with the biometric binding, in the shape of an SD-JWT VC: what a wallet shows of a
+    /// credential that it holds.
+    pub fn person_claims(&self) -> Map<String, Value> {
+        match self {
+            Self::SdJwtVc(read) => read.claims().clone(),
+            Self::W3c(read) => {
+                let mut claims = read.subject().cloned().unwrap_or_default();
+                claims.remove("id");
+                claims.extend(read.webauthn_binding().map(|binding| (BINDING_CLAIM.to_owned(), binding)));
+                claims
+            }
+        }
+    }
+
     /// Where the issuer's key is found.
     ///
     /// Errors of [`IssuerKeyReference::of`].

@@ -51,7 +51,7 @@ struct ShownOffer {
     link: String,
     tx_code: Option<String>,
     expires_at: UnixTime,
-    titles: Vec<&'static str>,
+    titles: Vec<String>,
 }
 
 /// The routes of the desk's pages.
@@ -136,7 +136,7 @@ impl Desk {
         }
     }
 
-    fn remember(&self, created: &CreatedOffer, titles: Vec<&'static str>) {
+    fn remember(&self, created: &CreatedOffer, titles: Vec<String>) {
         let now = self.app.issuer().now();
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.retain(|_, offer| offer.expires_at > now);
@@ -253,7 +253,10 @@ async fn create_offer(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: B
         Ok(signed_in) => signed_in,
         Err(response) => return *response,
     };
-    let configurations: Vec<String> = fields.all("configuration").map(str::to_owned).collect();
+    // The form names kinds and one format for all of them; what does not exist is refused by the issuer.
+    let ending = fields.one("format").unwrap_or_default();
+    let configurations: Vec<String> =
+        fields.all("configuration").map(|kind| format!("{kind}{ending}")).collect();
     let titles = configurations.iter().map(|id| views::title_of(id)).collect();
     let made = match record(&fields) {
         Ok(document) => {

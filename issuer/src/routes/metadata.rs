@@ -5,8 +5,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use carekey_core::error::{Error, Result};
+use carekey_core::format::data_integrity::contexts;
 use carekey_service::extract::Path;
 use carekey_service::problem::Problem;
+use http::header;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -60,5 +62,19 @@ pub(crate) async fn type_metadata(State(app): State<Arc<App>>, Path(name): Path<
     match app.issuer().type_metadata_by_name(&name) {
         Some(metadata) => document(&metadata, MAX_AGE),
         None => Problem::not_found("there is no such credential type").into_response(),
+    }
+}
+
+/// `GET /contexts/health/v1`: the JSON-LD context of the W3C credentials, whose name is a URN and stands for these bytes.
+pub(crate) async fn context() -> Response {
+    match contexts::published(contexts::CAREKEY_HEALTH_V1).first() {
+        Some(bytes) => {
+            let headers = [
+                (header::CONTENT_TYPE, "application/ld+json"),
+                (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+            ];
+            (headers, *bytes).into_response()
+        }
+        None => Problem::not_found("there is no such context").into_response(),
     }
 }

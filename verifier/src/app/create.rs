@@ -2,6 +2,7 @@
 
 use carekey_core::attestation::level::AssuranceLevel;
 use carekey_core::clock::UnixTime;
+use carekey_core::credential::CredentialFormat;
 use carekey_core::protocol::openid4vp::client_id::ClientIdPrefix;
 use carekey_core::protocol::openid4vp::dcql::DcqlQuery;
 use carekey_core::protocol::openid4vp::link::{RequestLink, RequestUriMethod};
@@ -27,6 +28,8 @@ const MAX_AGE: u32 = 120;
 pub struct CreateRequest {
     /// A named query: `patient_identity` or `insurance_coverage`.
     pub template: Option<String>,
+    /// The credential format that the template asks for; `dc+sd-jwt` if absent.
+    pub format: Option<CredentialFormat>,
     /// A DCQL query (OpenID4VP 1.0 section 6).
     pub dcql_query: Option<Value>,
     /// What for, in words for the person, 1 to 300 characters.
@@ -94,10 +97,14 @@ impl App {
             carrier: new.step_up,
         });
         let query = match (&new.template, &new.dcql_query) {
-            (Some(name), None) => templates::query(name, &self.config.types, step_up.is_some())?,
-            (None, Some(query)) => DcqlQuery::parse(query)?,
+            (Some(name), None) => {
+                let format = new.format.unwrap_or(CredentialFormat::DcSdJwt);
+                templates::query(name, &self.config.types, format, step_up.is_some())?
+            }
+            (None, Some(query)) if new.format.is_none() => DcqlQuery::parse(query)?,
             _ => {
-                let detail = "exactly one of `template` and `dcql_query` must be given";
+                let detail =
+                    "exactly one of `template` (with `format`, if wanted) and `dcql_query` must be given";
                 return Err(Error::malformed("request_query", detail));
             }
         };

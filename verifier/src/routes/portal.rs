@@ -16,6 +16,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use carekey_core::attestation::level::AssuranceLevel;
+use carekey_core::credential::CredentialFormat;
 use carekey_core::error::Error;
 use carekey_core::protocol::openid4vp::request::ResponseMode;
 use carekey_service::pages::{
@@ -155,8 +156,10 @@ fn asked(fields: &Fields) -> Result<CreateRequest, Error> {
         Some("direct_post") => ResponseMode::DirectPost,
         Some(_) => return Err(Error::malformed("response_mode_unknown", "there is no such response mode")),
     };
+    let format = fields.one("format").filter(|format| !format.is_empty());
     Ok(CreateRequest {
         template: Some(TEMPLATE.to_owned()),
+        format: format.map(CredentialFormat::parse).transpose()?,
         purpose: fields.one("purpose").unwrap_or_default().trim().to_owned(),
         locale: Some("en".to_owned()),
         min_level,

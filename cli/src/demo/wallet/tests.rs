@@ -58,7 +58,7 @@ impl World {
             store: self.store.clone(),
             http: Arc::new(Nowhere),
             dids: Arc::new(carekey_core::did::resolver::Offline),
-            issuers: Vec::new(),
+            issuers: carekey_core::trust::IssuerRule::default(),
             portal: ("Portal".into(), Vec::new()),
             clock: self.clock.clone(),
             random: Arc::new(SystemRandom),

@@ -4,7 +4,7 @@ use carekey_core::attestation::level::AssuranceLevel;
 // every text of somebody else is shown with its hidden characters written out
 pub(super) use carekey_core::binding::transaction::visible;
 use carekey_core::error::Result;
-use carekey_core::format::sd_jwt_vc::verify::UnverifiedSdJwtVc;
+use carekey_core::format::any::UnverifiedCredential;
 use carekey_core::holder::{ClaimLabel, CredentialDisplay, StoredCredential};
 use carekey_core::limits::Limits;
 use serde::Serialize;
@@ -20,7 +20,9 @@ pub(super) struct ClaimView {
 }
 
 /// Members of a credential that are no claims about the patient.
-const TECHNICAL: [&str; 13] = [
+const TECHNICAL: [&str; 15] = [
+    "confidenceMethod",
+    "evidence",
     "iss",
     "iat",
     "nbf",
@@ -57,8 +59,10 @@ pub(super) fn claims(display: &CredentialDisplay, claims: &Map<String, Value>) -
 /// The issuer's name for the claim at `path`, or the claim's own name made readable.
 pub(super) fn label(display: &CredentialDisplay, path: &[Value]) -> String {
     let technical = match path.first().and_then(Value::as_str) {
-        Some("webauthn_binding") => Some("Public half of your passkey, signed by the issuer"),
-        Some("biometric_binding_level") => Some("How strongly the credential is bound to you"),
+        Some("webauthn_binding" | "confidenceMethod") => {
+            Some("Public half of your passkey, signed by the issuer")
+        }
+        Some("biometric_binding_level" | "evidence") => Some("How strongly the credential is bound to you"),
         _ => None,
     };
     if let Some(text) = technical {
@@ -104,6 +108,11 @@ pub(super) fn lines(value: &Value) -> Vec<String> {
                     format!("{value} ({})", rest.join(", "))
                 })]
             }
+            None if members.contains_key("publicKeyJwk") => {
+                vec![
+                    "lets this verifier check your confirmation, and recognise this passkey again".to_owned(),
+                ]
+            }
             None if members.contains_key("jwk") => {
                 let level = members.get("level").and_then(Value::as_str).unwrap_or("unknown");
                 vec![format!(
@@ -129,7 +138,8 @@ pub(super) fn headline(credential: &StoredCredential, claims: &Map<String, Value
 
 /// The claims that a stored credential holds, all of them.
 pub(super) fn read(credential: &StoredCredential) -> Result<Map<String, Value>> {
-    Ok(UnverifiedSdJwtVc::parse(&credential.credential, &Limits::DEFAULT)?.claims().clone())
+    let read = UnverifiedCredential::parse(credential.format, &credential.credential, &Limits::DEFAULT)?;
+    Ok(read.person_claims())
 }
 
 /// A credential as the page shows it.
@@ -138,6 +148,7 @@ pub(super) fn credential(credential: &StoredCredential) -> Value {
     json!({
         "id": credential.id,
         "kind": credential.configuration_id,
+        "format": credential.format,
         "name": visible(&credential.display.name),
         "issuer": visible(&credential.issuer_name),
         "issuer_trusted": credential.issuer_trusted,

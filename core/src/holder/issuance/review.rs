@@ -225,7 +225,11 @@ fn display(id: &str, metadata: Option<&CredentialMetadata>, locale: &str) -> Cre
         metadata::for_locale(&metadata.display, locale, |d| d.locale.as_deref()).cloned().unwrap_or_default();
     let claims = metadata.claims.iter().filter_map(|claim| {
         let name = metadata::for_locale(&claim.display, locale, |display| display.locale.as_deref());
-        Some(ClaimLabel { path: claim.path.clone(), name: name?.name.clone()? })
+        let path = match claim.path.as_slice() {
+            [first, rest @ ..] if first == "credentialSubject" && !rest.is_empty() => rest,
+            path => path,
+        };
+        Some(ClaimLabel { path: path.to_vec(), name: name?.name.clone()? })
     });
     CredentialDisplay {
         name: if shown.name.is_empty() { id.to_owned() } else { shown.name },

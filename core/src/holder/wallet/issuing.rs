@@ -12,6 +12,7 @@ use super::keys::DeviceKeys;
 use super::platform::{LogLevel, Prompt};
 use super::{Party, Wallet, WalletError, device, words};
 use crate::binding::transaction::visible;
+use crate::credential::CredentialFormat;
 use crate::error::{Error, Result};
 use crate::holder::issuance::{
     self, Acceptance, FinishedIssuance, IssuanceContext, OfferReview, PreparedIssuance,
@@ -59,8 +60,10 @@ pub struct TxCodeDetails {
 pub struct OfferedDetails {
     /// Credential configuration.
     pub configuration_id: String,
-    /// Credential type.
+    /// Credential type: `vct`, or the term of a W3C type.
     pub kind: String,
+    /// Credential format.
+    pub format: CredentialFormat,
     /// Name of the kind of credential.
     pub name: String,
     /// One sentence about it.
@@ -77,7 +80,8 @@ impl OfferDetails {
     fn new(review: &OfferReview) -> Self {
         let offered = |one: &issuance::OfferedCredential| OfferedDetails {
             configuration_id: one.configuration_id.clone(),
-            kind: one.vct.clone(),
+            kind: one.types.last().cloned().unwrap_or_default(),
+            format: one.format,
             name: visible(&one.display.name),
             description: one.display.description.as_deref().map(visible),
             claims: words::offered(&one.display),

@@ -7,12 +7,15 @@ use crate::attestation::level::AssuranceLevel;
 use crate::binding::claim::{BIOMETRIC_BINDING_LEVEL, WEBAUTHN_BINDING};
 use crate::binding::transaction::visible;
 use crate::error::Result;
-use crate::format::sd_jwt_vc::verify::UnverifiedSdJwtVc;
+use crate::format::any::UnverifiedCredential;
+use crate::format::w3c::binding::{CONFIDENCE_METHOD, EVIDENCE};
 use crate::holder::{ClaimLabel, CredentialDisplay, StoredCredential};
 use crate::limits::Limits;
 
 /// Members of a credential that are no claims about the person.
-const TECHNICAL: [&str; 13] = [
+const TECHNICAL: [&str; 15] = [
+    CONFIDENCE_METHOD,
+    EVIDENCE,
     "iss",
     "iat",
     "nbf",
@@ -30,7 +33,8 @@ const TECHNICAL: [&str; 13] = [
 
 /// The claims of a stored credential, all of them.
 pub(super) fn claims_of(credential: &StoredCredential) -> Result<Map<String, Value>> {
-    Ok(UnverifiedSdJwtVc::parse(&credential.credential, &Limits::DEFAULT)?.claims().clone())
+    let read = UnverifiedCredential::parse(credential.format, &credential.credential, &Limits::DEFAULT)?;
+    Ok(read.person_claims())
 }
 
 /// The claims about the person in the issuer's order, then the rest.

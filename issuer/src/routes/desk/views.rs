@@ -5,8 +5,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use carekey_core::clock::UnixTime;
 use carekey_core::error::Error;
+use carekey_core::format::w3c::issue::Security;
 use carekey_core::health::{CredentialDataset, DatasetKind};
-use carekey_core::issuer::{CredentialStatus, CredentialSummary};
+use carekey_core::issuer::{Configuration, CredentialStatus, CredentialSummary};
 use carekey_service::pages::{page, utc};
 use carekey_service::problem::Problem;
 use serde_json::Value;
@@ -83,13 +84,13 @@ pub(super) struct OfferPage {
     pub(super) expires_at: String,
     pub(super) state: &'static str,
     pub(super) tone: &'static str,
-    pub(super) titles: Vec<&'static str>,
+    pub(super) titles: Vec<String>,
 }
 
 /// One issued credential in the list.
 pub(super) struct CredentialView {
     pub(super) id: String,
-    pub(super) title: &'static str,
+    pub(super) title: String,
     pub(super) reference: String,
     pub(super) issued_at: String,
     pub(super) level: &'static str,
@@ -184,9 +185,16 @@ pub(super) const fn title(kind: DatasetKind) -> &'static str {
     }
 }
 
-/// [`title`] by configuration id.
-pub(super) fn title_of(configuration: &str) -> &'static str {
-    DatasetKind::parse(configuration).map_or("Credential", title)
+/// [`title`] and the format by configuration id; the default format goes without saying.
+pub(super) fn title_of(configuration: &str) -> String {
+    let Ok(known) = Configuration::parse(configuration) else { return "Credential".to_owned() };
+    let format = match known.w3c {
+        None => return title(known.kind).to_owned(),
+        Some(Security::DataIntegrity) => "W3C, Data Integrity",
+        Some(Security::Selective) => "W3C, selective disclosure",
+        Some(Security::Jwt) => "W3C, JWT",
+    };
+    format!("{} ({format})", title(known.kind))
 }
 
 fn level_words(level: Option<&str>) -> &'static str {

@@ -74,6 +74,7 @@ pub(super) struct OutcomeView {
     pub(super) text: String,
     pub(super) level: Option<LevelView>,
     pub(super) issuer: Option<String>,
+    pub(super) format: Option<&'static str>,
     pub(super) claims: Vec<ClaimView>,
     pub(super) warnings: Vec<String>,
     pub(super) checks: Vec<CheckView>,
@@ -90,6 +91,7 @@ impl OutcomeView {
             text: text.to_owned(),
             level: None,
             issuer: None,
+            format: None,
             claims: Vec::new(),
             warnings: Vec::new(),
             checks: Vec::new(),
@@ -112,6 +114,7 @@ impl OutcomeView {
         view.level = Some(level_view(presentation.level));
         view.claims = presentation.credentials.iter().flat_map(|one| claims(&one.claims)).collect();
         view.issuer = presentation.credentials.first().map(|credential| credential.issuer.clone());
+        view.format = presentation.credentials.first().map(|credential| credential.format.as_str());
         view.warnings = presentation.step_up.as_ref().map(warnings).unwrap_or_default();
         view.checks = presentation.checks.iter().map(CheckView::of).collect();
         view
