@@ -12,7 +12,6 @@ use super::keys::DeviceKeys;
 use super::platform::{LogLevel, Prompt};
 use super::{Party, Wallet, WalletError, device, words};
 use crate::binding::transaction::visible;
-use crate::credential::CredentialFormat;
 use crate::error::{Error, Result};
 use crate::holder::issuance::{
     self, Acceptance, FinishedIssuance, IssuanceContext, OfferReview, PreparedIssuance,
@@ -62,8 +61,6 @@ pub struct OfferedDetails {
     pub configuration_id: String,
     /// Credential type: `vct`, or the term of a W3C type.
     pub kind: String,
-    /// Credential format.
-    pub format: CredentialFormat,
     /// Name of the kind of credential.
     pub name: String,
     /// One sentence about it.
@@ -81,7 +78,6 @@ impl OfferDetails {
         let offered = |one: &issuance::OfferedCredential| OfferedDetails {
             configuration_id: one.configuration_id.clone(),
             kind: one.types.last().cloned().unwrap_or_default(),
-            format: one.format,
             name: visible(&one.display.name),
             description: one.display.description.as_deref().map(visible),
             claims: words::offered(&one.display),
