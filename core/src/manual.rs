@@ -17,3 +17,6 @@ pub mod decisions {}
 
 #[doc = include_str!("manual/errors.md")]
 pub mod errors {}
+
+#[doc = include_str!("manual/phones.md")]
+pub mod phones {}

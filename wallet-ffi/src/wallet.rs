@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use carekey_core::Error;
 use carekey_core::encoding::base64url;
 use carekey_core::holder::wallet as core;
 use carekey_core::holder::wallet::{
@@ -22,8 +23,9 @@ type Answer<T> = Result<T, WalletError>;
 /// the first entry of its `vault` is made.
 #[uniffi::export]
 pub async fn open_wallet(config: WalletConfig, platform: WalletPlatform) -> Answer<Arc<Wallet>> {
-    let config =
-        core::WalletConfig::try_from(config).map_err(|error| core::WalletError::of(Party::App, error))?;
+    let wrong = |error: Error| Error::misuse("wallet_config", error.detail().to_owned());
+    let config = core::WalletConfig::try_from(config).map_err(wrong);
+    let config = config.map_err(|error| core::WalletError::of(Party::App, error))?;
     Ok(Arc::new(Wallet(core::Wallet::open(config, platform.into()).await?)))
 }
 

@@ -18,6 +18,7 @@ class Demo:
         self._process = subprocess.Popen(
             [program, "demo", "--json", "--data", self._folder.name], stdout=subprocess.PIPE, text=True
         )
+        self.folder = self._folder.name
         self.told = json.loads(self._process.stdout.readline())
 
     def __enter__(self) -> "Demo":

@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import concurrent.futures
 import json
+import threading
 
 import carekey_wallet as ck
 import pytest
@@ -194,5 +196,11 @@ async def live() -> None:
                 pytest.fail(f"step {number}, {step}: {problem!r}")
 
 
-def test_the_scenario() -> None:
-    asyncio.run(live())
+def test_the_scenario_on_a_small_stack() -> None:
+    # What a secondary thread has on iOS; here it holds Python's own frames as well.
+    before = threading.stack_size(512 * 1024)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(1) as small:
+            small.submit(asyncio.run, live()).result()
+    finally:
+        threading.stack_size(before)

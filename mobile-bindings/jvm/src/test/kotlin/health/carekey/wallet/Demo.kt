@@ -19,7 +19,8 @@ import kotlinx.serialization.json.jsonPrimitive
 
 /** The running demo: a hospital and a portal, and what their staff does. */
 class Demo : AutoCloseable {
-    private val folder = Files.createTempDirectory("carekey-jvm")
+    /** Its data folder. */
+    val folder: Path = Files.createTempDirectory("carekey-jvm")
     private val process: Process
     private val client = HttpClient.newHttpClient()
 
