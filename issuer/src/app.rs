@@ -5,9 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use carekey_core::attestation::AttestationTrust;
-use carekey_core::attestation::metadata::{MetadataBlob, MetadataExpectation, VerifiedMetadata};
-use carekey_core::clock::{Clock, UnixTime};
+use carekey_core::clock::Clock;
 use carekey_core::did;
 use carekey_core::encoding::base64;
 use carekey_core::error::Result as CoreResult;
@@ -18,16 +16,15 @@ use carekey_core::issuer::{
 use carekey_core::jose::jwk::Jwk;
 use carekey_core::random::Random;
 use carekey_core::store::{Sealed, Store};
-use carekey_core::x509::TrustAnchor;
 use carekey_service::auth::BearerToken;
 use carekey_service::keys::{self, ServiceKeys};
 use carekey_service::limit::RateLimiter;
 use carekey_service::metrics::Metrics;
 use carekey_service::pages::Access;
-use carekey_service::private_file;
 use url::Url;
 
-use crate::config::{Config, FidoMetadata, KeyKind};
+use crate::attestation::Sources;
+use crate::config::{Config, KeyKind};
 use crate::routes::desk;
 use crate::vc_api::{self, VcApi};
 
@@ -69,6 +66,7 @@ pub struct App {
     issuer: Arc<Issuer>,
     keys: ServiceKeys,
     key_kind: KeyKind,
+    sources: Sources,
     token: BearerToken,
     access: Arc<Access>,
     store: Arc<dyn Store>,
@@ -109,11 +107,8 @@ impl App {
         let secret = keys::load_or_create_secret(&data.join("codes.key"), &*random)?;
         let sealed: Arc<dyn Store> = Arc::new(Sealed::new(store, &sealing, Arc::clone(&random))?);
         let identifier = public_url.as_str().trim_end_matches('/');
-        let metadata = match &config.fido_metadata {
-            Some(metadata) => Some(load_metadata(metadata, data, clock.now())?),
-            None => None,
-        };
-        let attestation = AttestationTrust { metadata, ..AttestationTrust::default() };
+        let sources = Sources::new(config)?;
+        let attestation = sources.load(clock.now()).await?;
         let issuer = Issuer::new(Parts {
             settings: config.settings(identifier),
             key: issuer_key(config.issuer.key, &keys, identifier)?,
@@ -154,6 +149,7 @@ impl App {
             issuer: Arc::new(issuer),
             keys,
             key_kind: config.issuer.key,
+            sources,
             token,
             access: Arc::new(access),
             store: sealed,
@@ -252,7 +248,7 @@ impl App {
         changed
     }
 
-    /// Deletes what has expired, and renews the certificate when its time has come.
+    /// Deletes what has expired, renews the certificate when its time has come, and loads attestation data anew.
     ///
     /// # Errors
     /// When the store or a file cannot be written.
@@ -260,6 +256,13 @@ impl App {
         let gone = self.issuer.purge().await?;
         if self.keys.renew(&*self.random, &*self.clock)? && self.key_kind == KeyKind::X5c {
             self.issuer.replace_certificates(chain(&self.keys));
+        }
+        if !self.sources.is_empty() {
+            // A file that went bad leaves what was loaded before; it runs out by its own dates.
+            match self.sources.load(self.clock.now()).await {
+                Ok(trust) => self.issuer.replace_attestation_trust(trust),
+                Err(error) => tracing::error!(%error, "attestation data could not be loaded anew"),
+            }
         }
         Ok(gone)
     }
@@ -277,7 +280,7 @@ async fn upkeep(app: Weak<App>) {
     }
 }
 
-fn named(path: &Path, error: &std::io::Error) -> StartError {
+pub(crate) fn named(path: &Path, error: &std::io::Error) -> StartError {
     StartError(format!("{}: {error}", path.display()))
 }
 
@@ -319,37 +322,4 @@ fn issuer_key(kind: KeyKind, keys: &ServiceKeys, identifier: &str) -> Result<Iss
         }
     };
     Ok(IssuerKey { signer, header, iss })
-}
-
-/// Number of the newest BLOB that was used: an older one is refused (Metadata Service 3.2, step 6).
-const METADATA_NUMBER: &str = "fido_metadata.number";
-
-fn load_metadata(config: &FidoMetadata, data: &Path, now: UnixTime) -> Result<VerifiedMetadata, StartError> {
-    let read = |path: &Path| std::fs::read_to_string(path).map_err(|error| named(path, &error));
-    let mut anchors = Vec::new();
-    for path in &config.roots {
-        anchors.extend(TrustAnchor::from_pem(read(path)?.as_bytes())?);
-    }
-    let number = data.join(METADATA_NUMBER);
-    let previous_number = match std::fs::read_to_string(&number) {
-        Ok(text) => {
-            Some(text.trim().parse().map_err(|_| StartError(format!("{}: no number", number.display())))?)
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(named(&number, &error)),
-    };
-    let expectation = MetadataExpectation {
-        anchors: &anchors,
-        signer_dns_name: config.signer_dns_name.as_deref(),
-        now,
-        grace: i64::from(config.grace_days) * 86_400,
-        previous_number,
-    };
-    let metadata = MetadataBlob::verify(read(&config.blob)?.trim(), &expectation)
-        .map_err(|error| StartError(format!("{}: {error}", config.blob.display())))?;
-    if previous_number != Some(metadata.number()) {
-        let text = format!("{}\n", metadata.number());
-        private_file::write(&number, text.as_bytes()).map_err(|error| named(&number, &error))?;
-    }
-    Ok(metadata)
 }

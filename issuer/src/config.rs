@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use carekey_core::attestation::android_key::AndroidPolicy;
+use carekey_core::attestation::app_attest::ApplePolicy;
 use carekey_core::attestation::level::AssuranceLevel;
 use carekey_core::issuer::{Settings, Wallet};
+use carekey_service::fetch::FetchConfig;
 use carekey_service::limit::LimitConfig;
 use carekey_service::log::LogConfig;
 use carekey_service::serve::ServerConfig;
 use serde::Deserialize;
+use url::Url;
 
 /// Everything that the operator of an issuer may set; every member has a default.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,6 +36,12 @@ pub struct Config {
     pub required_levels: BTreeMap<String, AssuranceLevel>,
     /// FIDO metadata for grading attestations.
     pub fido_metadata: Option<FidoMetadata>,
+    /// Android Key Attestation; absent: such keys grade by their flags.
+    pub android_attestation: Option<AndroidAttestation>,
+    /// App Attest; absent: such keys grade by their flags.
+    pub apple_attestation: Option<AppleAttestation>,
+    /// The client that fetches status lists.
+    pub fetch: FetchConfig,
     /// The W3C VC-API.
     pub vc_api: VcApiConfig,
 }
@@ -135,6 +145,47 @@ pub struct FidoMetadata {
     pub grace_days: u16,
 }
 
+/// How Android Key Attestation is judged. The apps stand with their wallet, in `wallets`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct AndroidAttestation {
+    /// Root certificates, PEM; empty: the two that Google has published.
+    pub roots: Vec<PathBuf>,
+    /// The revocation status list as a file, which the operator renews; read anew every ten minutes.
+    pub status_list: Option<PathBuf>,
+    /// Or the address to fetch it from: `https://android.googleapis.com/attestation/status`.
+    pub status_url: Option<Url>,
+    /// Hours for which a list may be used after it was written or fetched.
+    pub status_max_age_hours: u16,
+    /// Oldest month of security patches, `YYYYMM`.
+    pub min_patch_level: Option<u32>,
+    /// Whether keys that take the PIN as well are taken, as `biometric_capable`.
+    pub accept_pin: bool,
+}
+
+impl Default for AndroidAttestation {
+    fn default() -> Self {
+        Self {
+            roots: Vec::new(),
+            status_list: None,
+            status_url: None,
+            status_max_age_hours: 72,
+            min_patch_level: None,
+            accept_pin: false,
+        }
+    }
+}
+
+/// How App Attest is judged. The App IDs stand with their wallet, in `wallets`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct AppleAttestation {
+    /// Root certificates, PEM; empty: the one that Apple has published.
+    pub roots: Vec<PathBuf>,
+    /// Whether keys of Apple's development environment are taken. Not in production.
+    pub allow_development: bool,
+}
+
 impl Default for Config {
     fn default() -> Self {
         let server = ServerConfig { listen: ([127, 0, 0, 1], 8801).into(), ..ServerConfig::default() };
@@ -148,6 +199,9 @@ impl Default for Config {
             wallets: Vec::new(),
             required_levels: BTreeMap::new(),
             fido_metadata: None,
+            android_attestation: None,
+            apple_attestation: None,
+            fetch: FetchConfig::default(),
             vc_api: VcApiConfig::default(),
         }
     }
@@ -182,6 +236,13 @@ impl Config {
         settings.status_list_entries = self.issuer.status_list_entries;
         settings.wallets.clone_from(&self.wallets);
         settings.required_levels.clone_from(&self.required_levels);
+        if let Some(android) = &self.android_attestation {
+            settings.grading.android =
+                AndroidPolicy { min_patch_level: android.min_patch_level, accept_pin: android.accept_pin };
+        }
+        if let Some(apple) = &self.apple_attestation {
+            settings.grading.apple = ApplePolicy { allow_development: apple.allow_development };
+        }
         if let Some(policy) = &self.issuer.binding_policy {
             settings.binding_policy.clone_from(policy);
         }

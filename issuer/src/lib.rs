@@ -4,6 +4,7 @@
 //! [`carekey_core::issuer`]; a handler here extracts, calls and maps.
 
 pub mod app;
+mod attestation;
 pub mod config;
 mod reply;
 pub mod routes;

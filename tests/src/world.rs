@@ -23,6 +23,9 @@ use carekey_core::protocol::openid4vci::notification::NotificationEvent;
 use carekey_core::random::{Random, SystemRandom};
 use carekey_core::store::{MemoryStore, Store};
 use carekey_core::trust::{IssuerRule, IssuerTrust, VerifierTrust};
+use carekey_core::webauthn::assertion::AuthenticationResponse;
+use carekey_core::webauthn::options::{CreationOptions, RequestOptions};
+use carekey_core::webauthn::registration::RegistrationResponse;
 use carekey_core::x509::TrustAnchor;
 use carekey_core::{Error, Result};
 use carekey_service::dids::Dids;
@@ -330,11 +333,24 @@ impl Wallet {
     /// # Errors
     /// Of the engine.
     pub async fn accept(&mut self, link: &str, tx_code: Option<&str>) -> Result<()> {
+        self.accept_with(link, tx_code, |wallet, options| wallet.authenticator.create(options)).await
+    }
+
+    /// Accepts an offer with a registration of the test's making.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub async fn accept_with(
+        &mut self,
+        link: &str,
+        tx_code: Option<&str>,
+        create: impl FnOnce(&Self, &CreationOptions) -> Result<RegistrationResponse>,
+    ) -> Result<()> {
         let context = self.issuance();
         let review = issuance::review(link, &context).await?;
         let prepared = issuance::prepare(&review, tx_code, &context).await?;
         let registration = match &prepared.creation_options {
-            Some(options) => Some(self.authenticator.create(options)?),
+            Some(options) => Some(create(self, options)?),
             None => None,
         };
         let finished = issuance::finish(&prepared, registration.as_ref(), &context).await?;
@@ -365,11 +381,23 @@ impl Wallet {
     /// # Errors
     /// Of the engine.
     pub async fn answer_reviewed(&self, review: PresentationReview) -> Result<Delivery> {
+        self.answer_with(review, |wallet, options| wallet.authenticator.get(options)).await
+    }
+
+    /// Answers a reviewed request with an assertion of the test's making.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub async fn answer_with(
+        &self,
+        review: PresentationReview,
+        get: impl FnOnce(&Self, &RequestOptions) -> Result<AuthenticationResponse>,
+    ) -> Result<Delivery> {
         let context = self.presentation();
         let selection =
             review.default_selection().ok_or_else(|| Error::refused("no_answer", "nothing fits"))?;
         let prepared = presentation::prepare(review, &selection, &self.credentials, &context)?;
-        let response = self.authenticator.get(&prepared.request_options)?;
+        let response = get(self, &prepared.request_options)?;
         presentation::finish(prepared, &response, &self.credentials, &context).await
     }
 

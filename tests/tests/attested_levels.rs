@@ -4,15 +4,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use carekey_core::attestation::WalletApps;
 use carekey_core::attestation::level::AssuranceLevel;
 use carekey_core::authenticator::{AttestationSource, SoftwareAuthenticator};
-use carekey_core::clock::SystemClock;
+use carekey_core::clock::{Clock, SystemClock};
 use carekey_core::encoding::base64;
 use carekey_core::jose::jws;
 use carekey_core::key::SoftwareKey;
 use carekey_core::random::SystemRandom;
 use carekey_core::store::MemoryStore;
-use carekey_issuer::config::FidoMetadata;
+use carekey_issuer::config::{AndroidAttestation, AppleAttestation, FidoMetadata};
+use carekey_tests::phone::{
+    APP_ID, AndroidMaker, AppKey, AppleMaker, BATCH_SERIAL, EmbeddedKey, KeyFacts, status_list,
+};
 use carekey_tests::world::{Records, WALLET, Wallet, World, level, text};
 use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
@@ -213,4 +217,183 @@ async fn metadata_that_cannot_be_used_stops_the_start_and_never_goes_back() {
     let rollback = open(fido.publish(folder.path(), 7)).await.unwrap_err();
     assert!(rollback.contains("metadata_rollback") || rollback.contains("older"), "{rollback}");
     open(fido.publish(folder.path(), 8)).await.unwrap();
+}
+
+/// The portal's view of a presentation by `key`: the level that it read, or `None` when it did not come to that.
+async fn presented(
+    world: &World,
+    wallet: &Wallet,
+    key: &EmbeddedKey,
+    demanded: &str,
+) -> Option<AssuranceLevel> {
+    let request = json!({"template": "patient_identity", "purpose": "Open your record",
+        "min_level": demanded, "response_mode": "direct_post.jwt"});
+    let request = world.ask(request).await;
+    let review = wallet.open(text(&request, "request_uri")).await.unwrap();
+    let answered = wallet.answer_with(review, |_, options| Ok(key.assert(options))).await;
+    let state = world.state(&request).await;
+    answered.is_ok_and(|answer| answer.accepted).then(|| level(&state))
+}
+
+/// An issuer that takes Android phones of one maker by a status list in a file, and Apple devices of another.
+async fn hospital_for_phones(folder: &Path, android: &AndroidMaker, apple: &AppleMaker) -> World {
+    let file = |name: &str, content: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    };
+    let (google, apple) = (file("google.pem", &android.root.pem), file("apple.pem", &apple.root.pem));
+    let status_list = Some(file("status.json", &status_list(&["abc"])));
+    World::start_with(Records::Memory, |issuer, _| {
+        issuer.wallets[0].apps =
+            WalletApps { android: vec![AndroidMaker::registered_app()], apple: vec![APP_ID.to_owned()] };
+        issuer.android_attestation = Some(AndroidAttestation {
+            roots: vec![google],
+            status_list,
+            min_patch_level: Some(202_601),
+            ..AndroidAttestation::default()
+        });
+        issuer.apple_attestation =
+            Some(AppleAttestation { roots: vec![apple], ..AppleAttestation::default() });
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_of_phones_reach_the_portal() {
+    let (android, apple, folder) =
+        (AndroidMaker::default(), AppleMaker::default(), tempfile::tempdir().unwrap());
+    let world = hospital_for_phones(folder.path(), &android, &apple).await;
+
+    // Android: the hardware says that every use needs a biometric.
+    let mut wallet = Wallet::new(&world);
+    let mut key = None;
+    let offer = world.offer(&["patient_identity"], false).await;
+    let facts = KeyFacts::default();
+    let accepted = wallet.accept_with(text(&offer, "credential_offer_uri"), None, |_, options| {
+        let (made, response) = android.register(options, WALLET, &facts);
+        key = Some(made);
+        Ok(response)
+    });
+    accepted.await.unwrap();
+    let reached = presented(&world, &wallet, &key.unwrap(), "biometric_attested").await;
+    assert_eq!(reached, Some(AssuranceLevel::BiometricAttested));
+
+    // iOS: twice with one App Attest key, attested at the first time.
+    let app = AppKey::default();
+    for _ in 0..2 {
+        let mut wallet = Wallet::new(&world);
+        let mut key = None;
+        let offer = world.offer(&["patient_identity"], false).await;
+        let accepted = wallet.accept_with(text(&offer, "credential_offer_uri"), None, |_, options| {
+            let (made, response) = apple.register(options, WALLET, &app);
+            key = Some(made);
+            Ok(response)
+        });
+        accepted.await.unwrap();
+        let key = key.unwrap();
+        let reached = presented(&world, &wallet, &key, "biometric_app_asserted").await;
+        assert_eq!(reached, Some(AssuranceLevel::BiometricAppAsserted));
+        assert_eq!(presented(&world, &wallet, &key, "biometric_attested").await, None);
+    }
+    // The counter of the app's key is kept: one that does not grow is refused, and nothing is issued.
+    app.rewind();
+    let offer = world.offer(&["patient_identity"], false).await;
+    let mut wallet = Wallet::new(&world);
+    let refused = wallet.accept_with(text(&offer, "credential_offer_uri"), None, |_, options| {
+        Ok(apple.register(options, WALLET, &app).1)
+    });
+    let refused = refused.await.unwrap_err();
+    assert!(refused.detail().contains("app_attest_counter"), "{refused}");
+    assert!(wallet.credentials.is_empty());
+}
+
+#[tokio::test]
+async fn phones_that_fall_short_get_nothing_over_http() {
+    let (android, apple, folder) =
+        (AndroidMaker::default(), AppleMaker::default(), tempfile::tempdir().unwrap());
+    let world = hospital_for_phones(folder.path(), &android, &apple).await;
+    let collect = async |facts: KeyFacts| {
+        let offer = world.offer(&["patient_identity"], false).await;
+        let mut wallet = Wallet::new(&world);
+        let accepted = wallet.accept_with(text(&offer, "credential_offer_uri"), None, |_, options| {
+            Ok(android.register(options, WALLET, &facts).1)
+        });
+        let accepted = accepted.await;
+        assert_eq!(accepted.is_ok(), !wallet.credentials.is_empty());
+        accepted.map_err(|error| error.detail().to_owned())
+    };
+    let refused = async |facts: KeyFacts, code: &str| {
+        let detail = collect(facts).await.unwrap_err();
+        assert!(detail.contains(code), "{code}: {detail}");
+    };
+    collect(KeyFacts::default()).await.unwrap();
+    refused(KeyFacts { user_auth_type: Some(3), ..KeyFacts::default() }, "android_key_user_auth_type").await;
+    refused(KeyFacts { os_patch_level: Some(202_512), ..KeyFacts::default() }, "android_key_patch_level")
+        .await;
+
+    // The operator renews the file: what is revoked from then on is refused.
+    let list = folder.path().join("status.json");
+    std::fs::write(&list, status_list(&[&format!("{BATCH_SERIAL:x}")])).unwrap();
+    world.issuer.upkeep().await.unwrap();
+    refused(KeyFacts::default(), "android_key_revoked").await;
+    // A file that cannot be read leaves the list that was loaded; no list for too long stops Android keys.
+    std::fs::write(&list, "{}").unwrap();
+    world.issuer.upkeep().await.unwrap();
+    refused(KeyFacts::default(), "android_key_revoked").await;
+    std::fs::write(&list, status_list(&[])).unwrap();
+    world.issuer.upkeep().await.unwrap();
+    collect(KeyFacts::default()).await.unwrap();
+    world.clock.set(world.clock.now().plus(73 * 3600));
+    refused(KeyFacts::default(), "android_status_stale").await;
+}
+
+#[tokio::test]
+async fn the_status_list_is_fetched_and_kept() {
+    let android = AndroidMaker::default();
+    let folder = tempfile::tempdir().unwrap();
+    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url: url::Url =
+        format!("http://{}/attestation/status", socket.local_addr().unwrap()).parse().unwrap();
+    let list = status_list(&[&format!("{BATCH_SERIAL:x}")]);
+    let router = axum::Router::new().route("/attestation/status", axum::routing::get(|| async { list }));
+    let server = tokio::spawn(async { axum::serve(socket, router).await });
+    let root = folder.path().join("google.pem");
+    std::fs::write(&root, &android.root.pem).unwrap();
+    let config = carekey_issuer::Config {
+        data_dir: folder.path().join("issuer"),
+        fetch: carekey_service::fetch::FetchConfig {
+            loopback: true,
+            ..carekey_service::fetch::FetchConfig::default()
+        },
+        android_attestation: Some(AndroidAttestation {
+            roots: vec![root],
+            status_url: Some(url),
+            ..AndroidAttestation::default()
+        }),
+        ..carekey_issuer::Config::default()
+    };
+    let open = async |config: &carekey_issuer::Config| {
+        let (store, clock, random) =
+            (Arc::new(MemoryStore::default()), Arc::new(SystemClock), Arc::new(SystemRandom));
+        let public = "http://localhost:8801".parse().unwrap();
+        carekey_issuer::App::open(config, &public, store, clock, random)
+            .await
+            .map_err(|error| error.to_string())
+    };
+    let revoked = |app: Arc<carekey_issuer::App>| {
+        app.issuer().attestation_trust().android.as_ref().map(|android| android.status.len())
+    };
+    assert_eq!(revoked(open(&config).await.unwrap()), Some(1));
+    // A restart without that address uses the copy; a first start does not go without a list.
+    server.abort();
+    assert_eq!(revoked(open(&config).await.unwrap()), Some(1));
+    let first = carekey_issuer::Config { data_dir: folder.path().join("other"), ..config.clone() };
+    assert!(open(&first).await.unwrap_err().contains("android-status.json"));
+    let neither = carekey_issuer::Config {
+        android_attestation: Some(AndroidAttestation::default()),
+        ..carekey_issuer::Config::default()
+    };
+    let neither = carekey_issuer::Config { data_dir: folder.path().join("third"), ..neither };
+    assert!(open(&neither).await.unwrap_err().contains("status_url"));
 }

@@ -260,14 +260,17 @@ impl Issuer {
 }
 
 /// How this version of the issuer grades WebAuthn keys.
-const BINDING_RULES: [&str; 7] = [
+const BINDING_RULES: [&str; 10] = [
     "The registration answers a challenge over this issuer, the wallet, its RP ID, the holder key and a one-time nonce.",
     "The holder key names the WebAuthn key in its own proof, so that neither can be swapped alone.",
     "User verification is required; only wallets on the issuer's list and their exact origins are taken.",
     "uv: some user verification at each use; it may be a PIN, and the key may be synchronised.",
     "biometric_capable: attested by packed attestation and FIDO metadata; a biometric is one of the alternatives.",
-    "biometric_attested: the same, where every alternative needs a biometric, and the key cannot be backed up.",
-    "Attestation formats that are not carried count as none. Raw attestations stay with the issuer for a limited time.",
+    "biometric_capable: or an Android key of which secure hardware says that a biometric or the PIN opens it, by policy.",
+    "biometric_app_asserted: App Attest: a genuine app on a genuine device made the key and says it needs a biometric.",
+    "biometric_attested: packed, where every alternative needs a biometric, and the key cannot be backed up.",
+    "biometric_attested: or an Android key of which secure hardware says that every use needs a biometric.",
+    "Attestations that this issuer has no roots or registered app for count as none. Raw attestations stay with the issuer for a limited time.",
 ];
 
 /// Fragment of the signing key in the issuer's DID document.
