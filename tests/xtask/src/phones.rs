@@ -7,11 +7,12 @@ use crate::needs;
 use crate::parts::{Options, carekey, cargo, outcome, root, target_folder};
 use crate::run::{Counts, Outcome, run};
 
-/// Generated sources are current; the scenario runs through Kotlin and Python against the running demo.
+/// Generated sources are current; the scenario runs through Kotlin and Python against the running demo; the Android
+/// sources compile.
 pub fn phones(_: &Options) -> Outcome {
     outcome(generated().and_then(|counts| {
         let program = carekey()?;
-        Ok(counts.plus(kotlin(&program)?).plus(python(&program)?))
+        Ok(counts.plus(kotlin(&program)?).plus(android()?).plus(python(&program)?))
     }))
 }
 
@@ -43,6 +44,19 @@ fn kotlin(program: &Path) -> Result<Counts, String> {
     command.arg(format!("-Dcarekey.library={}", library_folder()?.display()));
     command.current_dir(bindings().join("jvm")).env("CAREKEY", program);
     run(command, 15)
+}
+
+/// The hand-written Android sources compile against the published Android API.
+fn android() -> Result<Counts, String> {
+    let project = bindings().join("android").join("compile-check");
+    let classes = project.join("target/classes");
+    let _ = std::fs::remove_dir_all(&classes);
+    let mut command = Command::new(needs::program(&["mvn"], "maven")?);
+    command.args(["--batch-mode", "--no-transfer-progress", "-Dstyle.color=never", "compile"]);
+    command.current_dir(&project);
+    let counts = run(command, 15)?;
+    let compiled = classes.join("health/carekey/wallet/android/AndroidKeys.class").is_file();
+    if counts.failed == 0 && !compiled { Err("no Android source was compiled".to_owned()) } else { Ok(counts) }
 }
 
 /// A wheel with the library, installed in an environment of its own.
