@@ -30,6 +30,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Make, show, rotate or end the DID on the web under which an issuer signs (`did_web`, `did_webvh`).
+    #[command(subcommand)]
+    Did(crate::did::DidCommand),
     /// Secure or verify one W3C credential or presentation by VC-JOSE-COSE (as the W3C test suite calls it).
     #[command(subcommand)]
     JoseCose(crate::jose_cose::JoseCose),

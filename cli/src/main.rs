@@ -1,9 +1,11 @@
-//! The CareKey program: `carekey` starts the demo, `carekey issuer` and `carekey verifier` run one server for real.
+//! The CareKey program: `carekey` starts the demo, `carekey issuer` and `carekey verifier` run one server for real,
+//! `carekey did` keeps an issuer's DID.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a program for people says what it does
 
 mod args;
 mod conformance;
 mod demo;
+mod did;
 mod jose_cose;
 mod servers;
 
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
             Some(Command::Demo(demo)) => demo::run(demo).await,
             Some(Command::Issuer { config }) => servers::issuer(&config).await,
             Some(Command::Verifier { config }) => servers::verifier(&config).await,
+            Some(Command::Did(command)) => did::run(&command),
             Some(Command::JoseCose(command)) => jose_cose::run(&command),
             Some(Command::Conformance(arguments)) => conformance::run(arguments).await,
         }

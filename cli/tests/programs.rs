@@ -244,3 +244,61 @@ async fn conformance_serves_the_suites() {
     }
     assert_eq!(program.interrupt().0, Some(0));
 }
+
+/// Runs `carekey did …`; what it printed, or what it complained of.
+fn did_command(arguments: &[&str]) -> Result<serde_json::Value, String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_carekey"));
+    let output = command.arg("did").args(arguments).output().unwrap();
+    match output.status.success() {
+        true => Ok(serde_json::from_slice(&output.stdout).unwrap()),
+        false => Err(String::from_utf8(output.stderr).unwrap()),
+    }
+}
+
+#[test]
+fn a_did_is_made_shown_rotated_and_ended() {
+    for (kind, prefix) in [("did_web", "did:web:id.hospital.example"), ("did_webvh", "did:webvh:Qm")] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("issuer.toml");
+        let config = ["--config", file.to_str().unwrap()];
+        let write = |kind: &str| {
+            let text = format!(
+                "data_dir = 'data'\n[server]\npublic_url = 'https://id.hospital.example'\n[issuer]\nkey = '{kind}'\n"
+            );
+            std::fs::write(&file, text).unwrap();
+        };
+        let run = |command: &str, more: &[&str]| did_command(&[&[command], &config[..], more].concat());
+        write("x5c");
+        assert!(run("create", &[]).unwrap_err().contains("did_webvh"));
+        write(kind);
+        std::fs::remove_dir_all(folder.path().join("data")).unwrap();
+        assert!(run("show", &[]).unwrap_err().contains("did create"));
+        let made = run("create", &[]).unwrap();
+        let did = made["did"].as_str().unwrap().to_owned();
+        assert!(did.starts_with(prefix) && did.ends_with("id.hospital.example"), "{did}");
+        assert_eq!(run("create", &[]).unwrap(), made, "made once");
+        assert_eq!(run("show", &[]).unwrap(), made);
+        assert_eq!(made["document"]["id"], did.as_str());
+
+        let key = || std::fs::read(folder.path().join("data/signing.key")).unwrap();
+        let before = key();
+        // Versions of a history lie at least a second apart.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        let rotated = run("rotate", &[]).unwrap();
+        assert_eq!(rotated["keys"], serde_json::json!(["key-1", "key-2"]));
+        assert_eq!(rotated["document"]["assertionMethod"].as_array().unwrap().len(), 2);
+        assert_ne!(key(), before, "the old secret half is gone");
+        assert!(run("rotate", &["--forget", "key-9"]).unwrap_err().contains("no key of that name"));
+
+        let web = folder.path().join("data/did/did.json");
+        let document: serde_json::Value = serde_json::from_slice(&std::fs::read(&web).unwrap()).unwrap();
+        assert_eq!(document["id"], "did:web:id.hospital.example", "the parallel did:web too");
+        assert!(run("deactivate", &["--confirm", "did:web:other.example"]).unwrap_err().contains(&did));
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        let ended = run("deactivate", &["--confirm", &did]).unwrap();
+        assert_eq!((&ended["deactivated"], web.exists()), (&serde_json::json!(true), false));
+        for command in [&["rotate"][..], &["deactivate", "--confirm", &did]] {
+            assert!(run(command[0], &command[1..]).is_err(), "{command:?}");
+        }
+    }
+}

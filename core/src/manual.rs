@@ -12,6 +12,9 @@ pub mod trust {}
 #[doc = include_str!("manual/howto.md")]
 pub mod howto {}
 
+#[doc = include_str!("manual/conformance.md")]
+pub mod conformance {}
+
 #[doc = include_str!("manual/decisions.md")]
 pub mod decisions {}
 

@@ -11,7 +11,7 @@ use carekey_core::encoding::base64;
 use carekey_core::error::Result as CoreResult;
 use carekey_core::format::sd_jwt_vc::issue::IssuerKeyHeader;
 use carekey_core::issuer::{
-    CreatedOffer, CredentialSummary, Issuer, IssuerKey, NewOffer, Parts, StatusChange, catalogue,
+    CreatedOffer, CredentialSummary, Issuer, IssuerKey, NewOffer, Parts, StatusChange,
 };
 use carekey_core::jose::jwk::Jwk;
 use carekey_core::random::Random;
@@ -25,6 +25,7 @@ use url::Url;
 
 use crate::attestation::Sources;
 use crate::config::{Config, KeyKind};
+use crate::did::OwnDid;
 use crate::routes::desk;
 use crate::vc_api::{self, VcApi};
 
@@ -75,6 +76,7 @@ pub struct App {
     metrics: Arc<Metrics>,
     limiter: RateLimiter,
     vc_api: Option<Arc<VcApi>>,
+    own_did: Option<OwnDid>,
 }
 
 impl fmt::Debug for App {
@@ -109,9 +111,10 @@ impl App {
         let identifier = public_url.as_str().trim_end_matches('/');
         let sources = Sources::new(config)?;
         let attestation = sources.load(clock.now()).await?;
+        let own_did = OwnDid::open(data, config.issuer.key, public_url, keys.signer().public_key(), &*clock)?;
         let issuer = Issuer::new(Parts {
             settings: config.settings(identifier),
-            key: issuer_key(config.issuer.key, &keys, identifier)?,
+            key: issuer_key(config.issuer.key, &keys, identifier, own_did.as_ref())?,
             store: Arc::clone(&sealed),
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
@@ -130,7 +133,16 @@ impl App {
         let vc_api = match config.vc_api.enabled {
             false => None,
             true => {
+                let own = match (&own_did, config.vc_api.own_did) {
+                    (Some(own), true) => Some((own.method(keys.signer().public_key())?, keys.signer())),
+                    (None, true) => {
+                        let detail = "key `vc_api.own_did`: needs `issuer.key` to be did_web or did_webvh";
+                        return Err(StartError::new(detail));
+                    }
+                    (_, false) => None,
+                };
                 let parts = vc_api::Parts {
+                    own,
                     config: &config.vc_api,
                     listen: config.server.listen,
                     data,
@@ -145,6 +157,7 @@ impl App {
             }
         };
         let app = Arc::new(Self {
+            own_did,
             vc_api,
             issuer: Arc::new(issuer),
             keys,
@@ -180,6 +193,11 @@ impl App {
     /// Who may use the desk's pages.
     pub fn access(&self) -> &Arc<Access> {
         &self.access
+    }
+
+    /// The DID on the web under which the issuer signs; `None` where its key is named otherwise.
+    pub fn own_did(&self) -> Option<&OwnDid> {
+        self.own_did.as_ref()
     }
 
     /// The VC-API, where it is turned on.
@@ -301,7 +319,12 @@ fn check_lifetime(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
-fn issuer_key(kind: KeyKind, keys: &ServiceKeys, identifier: &str) -> Result<IssuerKey, StartError> {
+fn issuer_key(
+    kind: KeyKind,
+    keys: &ServiceKeys,
+    identifier: &str,
+    own_did: Option<&OwnDid>,
+) -> Result<IssuerKey, StartError> {
     let signer = keys.signer();
     let public = signer.public_key().clone();
     let by_did = |did: did::Did, fragment: &str| -> CoreResult<(IssuerKeyHeader, String)> {
@@ -313,7 +336,11 @@ fn issuer_key(kind: KeyKind, keys: &ServiceKeys, identifier: &str) -> Result<Iss
         KeyKind::WellKnown => {
             (IssuerKeyHeader::Kid(Jwk::from_key(&public).thumbprint()), identifier.to_owned())
         }
-        KeyKind::DidWeb => by_did(catalogue::did_web(identifier)?, catalogue::DID_KEY_FRAGMENT)?,
+        KeyKind::DidWeb | KeyKind::DidWebvh => {
+            let own = own_did.ok_or_else(|| StartError::new("the issuer has no DID"))?;
+            let method = own.method(&public)?;
+            (IssuerKeyHeader::Kid(method.to_string()), own.did().to_string())
+        }
         KeyKind::DidJwk => by_did(did::jwk::encode(&public)?, "0")?,
         KeyKind::DidKey => {
             let did = did::key::encode(&public)?;

@@ -54,13 +54,16 @@ pub struct VcApiConfig {
     pub enabled: bool,
     /// Whether callers need the management token. `false` only when the server listens on loopback.
     pub authenticate: bool,
+    /// Whether credentials can also be issued under the issuer's own DID, by the key that signs patients' credentials.
+    /// Needs `issuer.key` to be `did_web` or `did_webvh`.
+    pub own_did: bool,
     /// Whether `/credentials/issue` gives an entry in a status list to VCDM 2.0 credentials that have none.
     pub status: bool,
 }
 
 impl Default for VcApiConfig {
     fn default() -> Self {
-        Self { enabled: false, authenticate: true, status: true }
+        Self { enabled: false, authenticate: true, own_did: false, status: true }
     }
 }
 
@@ -97,6 +100,8 @@ pub enum KeyKind {
     X5c,
     /// `did:web` of the public URL.
     DidWeb,
+    /// `did:webvh` of the public URL: `did:web` with a history that cannot be rewritten.
+    DidWebvh,
     /// `did:jwk`.
     DidJwk,
     /// `did:key`.

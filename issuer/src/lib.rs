@@ -6,6 +6,7 @@
 pub mod app;
 mod attestation;
 pub mod config;
+pub mod did;
 mod reply;
 pub mod routes;
 mod table;
@@ -61,6 +62,7 @@ fn wallet_routes() -> Table<Arc<App>> {
         .get("/.well-known/oauth-authorization-server", routes::metadata::authorization_server)
         .get("/.well-known/jwt-vc-issuer", routes::metadata::jwt_vc_issuer)
         .get("/.well-known/did.json", routes::metadata::did_document)
+        .get("/.well-known/did.jsonl", routes::metadata::did_log)
         .get("/vct/{name}", routes::metadata::type_metadata)
         .get("/policy/binding/{version}", routes::metadata::binding_policy)
         .get("/contexts/health/v1", routes::metadata::context)

@@ -11,9 +11,11 @@ use std::sync::Arc;
 
 use carekey_core::clock::Clock;
 use carekey_core::credential::data_model::{self, Version};
+use carekey_core::did::DidUrl;
 use carekey_core::error::Result as CoreResult;
 use carekey_core::format::data_integrity::proof::MAX_PROOFS;
 use carekey_core::format::data_integrity::{Contexts, UnverifiedProof};
+use carekey_core::key::Signer;
 use carekey_core::random::Random;
 use carekey_core::status::bitstring_status_list::StatusPurpose;
 use carekey_core::store::Store;
@@ -31,6 +33,8 @@ pub(crate) use status::StatusChange;
 
 /// What the VC-API is made of.
 pub(crate) struct Parts<'a> {
+    /// The key that signs under the issuer's own DID, where that is allowed.
+    pub(crate) own: Option<(DidUrl, Arc<dyn Signer>)>,
     pub(crate) config: &'a VcApiConfig,
     pub(crate) listen: SocketAddr,
     pub(crate) data: &'a Path,
@@ -91,7 +95,7 @@ impl VcApi {
             ));
         }
         Ok(Self {
-            keys: keys::open(&parts.data.join("vc_api"), &*parts.random)?,
+            keys: keys::open(&parts.data.join("vc_api"), &*parts.random, parts.own)?,
             contexts: Contexts::bundled()?,
             authenticate: parts.config.authenticate,
             status: parts.config.status,

@@ -60,7 +60,27 @@ pub struct World {
     pub clock: Arc<FixedClock>,
     /// A client that may reach loopback.
     pub http: Arc<Fetcher>,
+    issuer_config: carekey_issuer::Config,
+    issuer_store: Arc<dyn Store>,
+    issuer_server: Running,
     _folder: TempDir,
+}
+
+/// A server in a task; it stops when this is dropped.
+struct Running {
+    stop: tokio::sync::oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// Serves an issuer on `socket` until it is told to stop.
+fn serve_issuer(issuer: &Arc<carekey_issuer::App>, socket: serve::Bound, server: ServerConfig) -> Running {
+    let (router, metrics) = (carekey_issuer::router(issuer), issuer.metrics());
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let task = tokio::spawn(async move {
+        let until = async { drop(stopped.await) };
+        serve::run(socket, router, &server, &metrics, until).await.expect("the issuer serves");
+    });
+    Running { stop, task }
 }
 
 /// The wallet's name towards issuers, also its origin.
@@ -128,16 +148,12 @@ impl World {
         change(&mut issuer_config, &mut verifier_config);
 
         let store = open_store(records, &folder.path().join("issuer-store"));
+        let issuer_store = Arc::clone(&store);
         let issuer =
             carekey_issuer::App::open(&issuer_config, &hospital, store, clock.clone(), Arc::clone(&random))
                 .await
                 .expect("the issuer opens");
-        let router = carekey_issuer::router(&issuer);
-        let metrics = issuer.metrics();
-        tokio::spawn(async move {
-            serve::run(issuer_socket, router, &ServerConfig::default(), &metrics, std::future::pending())
-                .await
-        });
+        let issuer_server = serve_issuer(&issuer, issuer_socket, server);
 
         let store = open_store(records, &folder.path().join("verifier-store"));
         let verifier =
@@ -150,7 +166,44 @@ impl World {
                 .await
         });
         let http = Arc::new(Fetcher::new(fetch_config()).expect("a client"));
-        Self { issuer, hospital, verifier, portal, clock, http, _folder: folder }
+        Self {
+            issuer,
+            hospital,
+            verifier,
+            portal,
+            clock,
+            http,
+            issuer_config,
+            issuer_store,
+            issuer_server,
+            _folder: folder,
+        }
+    }
+
+    /// The folder of the issuer's keys.
+    pub fn issuer_data(&self) -> &Path {
+        &self.issuer_config.data_dir
+    }
+
+    /// Stops the issuer and starts it anew over the same records, keys and address.
+    pub async fn restart_issuer(&mut self) {
+        let port = self.hospital.port().expect("a port of its own");
+        let server = ServerConfig { listen: ([127, 0, 0, 1], port).into(), ..ServerConfig::default() };
+        let issuer = carekey_issuer::App::open(
+            &self.issuer_config,
+            &self.hospital,
+            Arc::clone(&self.issuer_store),
+            self.clock.clone(),
+            Arc::new(SystemRandom),
+        );
+        self.issuer = issuer.await.expect("the issuer opens again");
+        let (stop, never) = tokio::sync::oneshot::channel();
+        let old = std::mem::replace(&mut self.issuer_server, Running { stop, task: tokio::spawn(async {}) });
+        drop(never);
+        drop(old.stop);
+        old.task.await.expect("the issuer stops");
+        let socket = serve::bind(&server).expect("the same port");
+        self.issuer_server = serve_issuer(&self.issuer, socket, server);
     }
 
     /// Rules that trust both services.

@@ -23,6 +23,8 @@ async fn verified(kind: KeyKind, trusted: bool) -> (Option<String>, serde_json::
             KeyKind::X5c => rule.anchors = verifier.trust[0].anchors.clone(),
             KeyKind::WellKnown => rule.issuers = vec![url.as_str().trim_end_matches('/').to_owned()],
             KeyKind::DidWeb => rule.dids = vec![did::web::from_url(&url).unwrap().to_string()],
+            // `issuer_rotation` has it, whose DID is not known before its first start.
+            KeyKind::DidWebvh => unreachable!("not in the list"),
             // A DID without a host of its own: the rule says where its status lists may lie.
             KeyKind::DidJwk => {
                 rule.dids = vec![did::jwk::encode(signer.public_key()).unwrap().to_string()];

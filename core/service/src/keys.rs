@@ -35,6 +35,7 @@ use crate::private_file;
 
 pub use software::load_or_create_software_key;
 
+const PREPARED_KEY: &str = "signing.key.prepared";
 const DAY: i64 = 86_400;
 /// A credential carries the certificate it was signed under and must not outlive it. So the certificate is renewed, with
 /// the same key, while it still holds for a year: the longest life of a credential.
@@ -82,6 +83,26 @@ pub fn load_or_create(
         signer: Arc::new(signer),
         current: RwLock::new(current),
     })
+}
+
+/// The key that is to follow `signing.key` in `folder`, made where it is missing.
+///
+/// Errors name the file; also when the operator brought the certificate of the signing key, which would not fit.
+pub fn prepare_signing_key(folder: &Path) -> Result<SoftwareKey> {
+    let leaf = folder.join("signing.pem");
+    if leaf.exists() && !folder.join("ca.key").exists() {
+        return Err(invalid(&leaf, "the operator's own certificate: bring a new key with a new certificate"));
+    }
+    let path = folder.join(PREPARED_KEY);
+    let key = load_or_create_key(&path)?;
+    SoftwareKey::from_pkcs8(key.serialized_der()).map_err(|error| invalid(&path, error.detail()))
+}
+
+/// Puts the prepared key in the place of `signing.key`, which is destroyed; errors name the file.
+pub fn take_prepared_signing_key(folder: &Path) -> Result<()> {
+    let path = folder.join(PREPARED_KEY);
+    fs::rename(&path, folder.join("signing.key")).map_err(|error| named(&path, &error))?;
+    fs::File::open(folder)?.sync_all()
 }
 
 impl ServiceKeys {

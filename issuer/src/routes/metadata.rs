@@ -41,11 +41,34 @@ pub(crate) async fn jwt_vc_issuer(State(app): State<Arc<App>>) -> Response {
     document(&app.issuer().jwt_vc_issuer_metadata(), MAX_AGE)
 }
 
-/// `GET /.well-known/did.json` (did:web).
+/// `GET /.well-known/did.json` (did:web); 404 when the DID has ended.
 pub(crate) async fn did_document(State(app): State<Arc<App>>) -> Response {
+    if let Some(own) = app.own_did() {
+        return file(own.served_document(), "application/did+json");
+    }
     match app.issuer().did_document() {
         Ok(document_of_did) => document(&document_of_did, MAX_AGE),
         Err(_) => Problem::not_found("no did:web can be made of this address").into_response(),
+    }
+}
+
+/// `GET /.well-known/did.jsonl` (did:webvh); 404 for other kinds of keys.
+pub(crate) async fn did_log(State(app): State<Arc<App>>) -> Response {
+    match app.own_did() {
+        Some(own) => file(own.served_log(), "text/jsonl"),
+        None => file(Ok(None), ""),
+    }
+}
+
+/// What an operator's command may have changed a moment ago.
+fn file(text: std::io::Result<Option<String>>, media_type: &'static str) -> Response {
+    match text {
+        Ok(Some(text)) => {
+            let headers = [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "max-age=60")];
+            (headers, text).into_response()
+        }
+        Ok(None) => Problem::not_found("there is no such DID here").into_response(),
+        Err(_) => Problem::from(Error::unavailable("did_file", "the DID cannot be read")).into_response(),
     }
 }
 

@@ -1,9 +1,10 @@
 //! The keys of the VC-API, and the ways in which each can secure a credential.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use carekey_core::clock::UnixTime;
-use carekey_core::did::{self, Did};
+use carekey_core::did::{self, Did, DidUrl};
 use carekey_core::error::{Error, Result as CoreResult};
 use carekey_core::format::data_integrity::ecdsa_sd::{self, BaseSecrets};
 use carekey_core::format::data_integrity::selective::DEFAULT_MANDATORY_POINTERS;
@@ -14,7 +15,7 @@ use carekey_core::format::sd_jwt_vc::issue::DisclosureFrame;
 use carekey_core::format::vc_jose::envelope::Enveloped;
 use carekey_core::format::vc_jose::issue::{self as envelope, IssueInput};
 use carekey_core::format::vc_jose::{Content, EnvelopeType, Mechanism};
-use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey, bbs};
+use carekey_core::key::{SignatureAlgorithm, Signer, bbs};
 use carekey_core::random::Random;
 use carekey_service::keys;
 use serde_json::{Map, Value};
@@ -30,17 +31,21 @@ const KEYS: [(&str, &str, SignatureAlgorithm, Cryptosuite); 3] = [
 /// Name and file of the BBS key.
 const BBS: (&str, &str) = ("bls", "bls.key");
 
-/// One key and its `did:key`.
+/// Name of the key under the issuer's own DID.
+const OWN: &str = "issuer";
+
+/// One key and its DID: a `did:key`, or the issuer's own.
 pub(super) struct Key {
     pub(super) name: &'static str,
     pub(super) did: Did,
+    method: DidUrl,
     /// What `/credentials/issue` takes.
     pub(super) suite: Cryptosuite,
     secret: Secret,
 }
 
 enum Secret {
-    Plain(SoftwareKey),
+    Plain(Arc<dyn Signer>),
     Bbs(Box<bbs::SecretKey>),
 }
 
@@ -88,18 +93,29 @@ pub(super) struct Extras<'a> {
 }
 
 /// The keys in `folder`; those that are missing are made.
-pub(super) fn open(folder: &Path, random: &dyn Random) -> Result<Vec<Key>, StartError> {
+pub(super) fn open(
+    folder: &Path,
+    random: &dyn Random,
+    own: Option<(DidUrl, Arc<dyn Signer>)>,
+) -> Result<Vec<Key>, StartError> {
+    let by_itself = |did: &Did| did.with_fragment(did.method_specific_id());
     let mut all = Vec::new();
     for (name, file, algorithm, suite) in KEYS {
         let signer = keys::load_or_create_software_key(&folder.join(file), algorithm)?;
         let did = did::key::encode(signer.public_key())?;
-        all.push(Key { name, did, suite, secret: Secret::Plain(signer) });
+        let (method, secret) = (by_itself(&did)?, Secret::Plain(Arc::new(signer)));
+        all.push(Key { name, did, method, suite, secret });
     }
     let (name, file) = BBS;
     let material = keys::load_or_create_secret(&folder.join(file), random)?;
     let secret = bbs::SecretKey::from_key_material(material.expose())?;
     let did = did::key::encode_bbs(secret.public_key())?;
-    all.push(Key { name, did, suite: Cryptosuite::Bbs2023, secret: Secret::Bbs(Box::new(secret)) });
+    let (method, suite) = (by_itself(&did)?, Cryptosuite::Bbs2023);
+    all.push(Key { name, did, method, suite, secret: Secret::Bbs(Box::new(secret)) });
+    if let Some((method, signer)) = own {
+        let (did, suite) = (method.did().clone(), Cryptosuite::EcdsaRdfc2019);
+        all.push(Key { name: OWN, did, method, suite, secret: Secret::Plain(signer) });
+    }
     Ok(all)
 }
 
@@ -129,7 +145,7 @@ impl Key {
         extras: &Extras<'_>,
     ) -> CoreResult<Value> {
         self.check(securing)?;
-        let method = self.did.with_fragment(self.did.method_specific_id())?;
+        let method = &self.method;
         let pointers: Vec<&str> = match extras.mandatory_pointers {
             [] => DEFAULT_MANDATORY_POINTERS.to_vec(),
             given => given.iter().map(String::as_str).collect(),
@@ -143,15 +159,15 @@ impl Key {
         match (&self.secret, securing) {
             (Secret::Plain(signer), Securing::Envelope(mechanism)) => {
                 let document = credential.as_object().cloned().unwrap_or_default();
-                return enveloped(mechanism, &document, &method.to_string(), signer, extras.random);
+                return enveloped(mechanism, &document, &method.to_string(), &**signer, extras.random);
             }
             (Secret::Plain(signer), Securing::Proof(suite)) if suite.is_selective() => {
                 let secrets = BaseSecrets::generate(extras.random)?;
                 let options = options(suite);
-                ecdsa_sd::add_base_proof(document, &options, &pointers, signer, &secrets, contexts)?;
+                ecdsa_sd::add_base_proof(document, &options, &pointers, &**signer, &secrets, contexts)?;
             }
             (Secret::Plain(signer), Securing::Proof(suite)) => {
-                add_proof(document, &options(suite), signer, contexts)?;
+                add_proof(document, &options(suite), &**signer, contexts)?;
             }
             (Secret::Bbs(key), _) => {
                 let (options, hmac_key) = (options(Cryptosuite::Bbs2023), extras.random.array());
@@ -168,7 +184,7 @@ fn enveloped(
     mechanism: Mechanism,
     document: &Map<String, Value>,
     method: &str,
-    signer: &SoftwareKey,
+    signer: &dyn Signer,
     random: &dyn Random,
 ) -> CoreResult<Value> {
     let input = IssueInput { document, key_id: Some(method), claims: Map::new() };

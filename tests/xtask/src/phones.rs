@@ -56,7 +56,11 @@ fn android() -> Result<Counts, String> {
     command.current_dir(&project);
     let counts = run(command, 15)?;
     let compiled = classes.join("health/carekey/wallet/android/AndroidKeys.class").is_file();
-    if counts.failed == 0 && !compiled { Err("no Android source was compiled".to_owned()) } else { Ok(counts) }
+    if counts.failed == 0 && !compiled {
+        Err("no Android source was compiled".to_owned())
+    } else {
+        Ok(counts)
+    }
 }
 
 /// A wheel with the library, installed in an environment of its own.
