@@ -21,6 +21,7 @@ use crate::credential::CredentialFormat;
 use crate::error::Result;
 use crate::key::PublicKey;
 
+pub use crate::protocol::openid4vci::metadata::LogoReference;
 pub use http::{HttpClient, HttpRequest, HttpResponse, Method};
 
 /// What a holder key will be used for; lets the key store choose protection and names.
@@ -108,6 +109,9 @@ pub struct CredentialDisplay {
     /// CSS colour of the text on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_color: Option<String>,
+    /// Where the issuer's picture of it is: for fetching once, when it is collected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logo: Option<LogoReference>,
     /// Claims in the issuer's order, with their names for people; of W3C credentials those of the subject without that
     /// prefix.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

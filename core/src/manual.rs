@@ -15,6 +15,9 @@ pub mod howto {}
 #[doc = include_str!("manual/conformance.md")]
 pub mod conformance {}
 
+#[doc = include_str!("manual/vault.md")]
+pub mod vault {}
+
 #[doc = include_str!("manual/decisions.md")]
 pub mod decisions {}
 

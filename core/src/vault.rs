@@ -8,11 +8,14 @@
 //! * Records lie in a [`Store`](crate::store::Store) under keyed hashes of their names, sealed with XChaCha20-Poly1305 and
 //!   bound to their place.
 //!
-//! What this does **not** do: it does not hide how many records of one type there are, how long they are and when they
-//! change. Somebody who can write the disk can delete a record or put an *older* one back in its own place unnoticed. An
-//! entry by device file protects against somebody who has the records without that file, and against nobody else.
-//! Values that were opened are plain memory of the caller.
+//! * [`records`] keeps records in an app's [`WalletStorage`], notices older states and survives an interrupted write; the
+//!   [manual](crate::manual::vault) has the format, and what is noticed and what not.
+//!
+//! What [`Vault::put`] and its kin over a [`Store`](crate::store::Store) do **not** do: notice a record that was deleted, or
+//! an *older* one put back in its own place. An entry by device file protects against somebody who has the records without
+//! that file, and against nobody else. Values that were opened are plain memory of the caller.
 
+mod backup;
 mod entry;
 mod memory;
 mod opener;
@@ -31,6 +34,7 @@ use crate::error::{Error, Result};
 use crate::random::Random;
 use crate::secret::Secret;
 
+pub use backup::BackupKey;
 pub use entry::{UnlockEntry, UnlockKind};
 pub use memory::{MemoryAnchor, MemoryStorage};
 pub use opener::{Opener, UnlockPasskey};

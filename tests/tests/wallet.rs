@@ -3,15 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use async_trait::async_trait;
 use carekey_core::did::resolver::Offline;
+use carekey_core::holder::http::{HttpClient, HttpRequest, HttpResponse};
 use carekey_core::holder::wallet::platform::PlatformError;
 use carekey_core::holder::wallet::{
     ActivityKind, Advice, AuthenticatorSource, CredentialState, GroupBy, LockState, Prompt, RequestWarning,
     SoftwareDevice, Wallet, WalletConfig, WalletError, WalletPlatform,
 };
 use carekey_core::random::SystemRandom;
-use carekey_core::vault::{MemoryAnchor, MemoryStorage};
+use carekey_core::vault::{MemoryAnchor, MemoryStorage, UnlockKind};
 use carekey_tests::world::{Records, WALLET, World, text};
 use serde_json::json;
 
@@ -28,6 +31,10 @@ impl Phone {
     }
 
     async fn wallet(&self, world: &World) -> Arc<Wallet> {
+        self.wallet_over(world, world.http.clone()).await
+    }
+
+    async fn wallet_over(&self, world: &World, http: Arc<dyn HttpClient>) -> Arc<Wallet> {
         let (issuers, verifiers) = world.trust();
         let config = WalletConfig {
             client_id: WALLET.to_owned(),
@@ -48,7 +55,7 @@ impl Phone {
             anchor: Some(self.anchor.clone()),
             wrapper: Some(self.device.clone()),
             passkeys: None,
-            http: world.http.clone(),
+            http,
             dids: Arc::new(Offline),
             log: None,
             clock: world.clock.clone(),
@@ -204,7 +211,8 @@ async fn a_new_finger_ends_the_keys_and_another_way_still_unlocks() {
     assert_eq!(wallet.unlock_with_code(&other).await.unwrap_err().code(), "vault_wrong_key");
     wallet.unlock_with_code(&code).await.unwrap();
     // The lost entry is replaced; with credentials there are never fewer than two.
-    let lost = wallet.entries().await.unwrap()[0].id.clone();
+    let entries = wallet.entries().await.unwrap();
+    let lost = entries.iter().find(|entry| entry.kind == UnlockKind::Hardware).unwrap().id.clone();
     assert_eq!(wallet.remove_entry(&lost).await.unwrap_err().code(), "vault_last_entries");
     wallet.add_hardware_entry("This phone again").await.unwrap();
     wallet.remove_entry(&lost).await.unwrap();
@@ -257,6 +265,10 @@ async fn a_lost_phone_is_replaced_by_a_new_one() {
     let session = new_wallet.begin_issuance(text(&again, "credential_offer_uri")).await.unwrap();
     session.accept(None, &prompt()).await.unwrap();
     assert_eq!(states().await, (2, 2));
+    let known = old_wallet.refresh_status().await.unwrap();
+    assert!(known.iter().all(|one| one.state == CredentialState::Revoked), "{known:?}");
+    let known = new_wallet.refresh_status().await.unwrap();
+    assert!(known.iter().all(|one| one.state == CredentialState::Usable));
 
     // The portal asks the hospital's status list: the new phone is let in, whoever holds the lost one is not.
     world.clock.set(carekey_core::clock::Clock::now(&*world.clock).plus(200));
@@ -268,6 +280,104 @@ async fn a_lost_phone_is_replaced_by_a_new_one() {
         assert_eq!(outcome.accepted, accepted, "{outcome:?}");
     }
     assert_eq!(old_wallet.activity(1, 0).await.unwrap()[0].kind, ActivityKind::Refused);
+}
+
+/// What can move moves; keys do not, and the new phone says what to collect again.
+#[tokio::test]
+async fn a_backup_moves_everything_but_keys() {
+    let world = World::start(Records::Memory).await;
+    let (old_phone, new_phone) = (Phone::new(), Phone::new());
+    let wallet = old_phone.wallet(&world).await;
+    wallet.add_hardware_entry("This phone").await.unwrap();
+    assert_eq!(wallet.export_backup().await.unwrap_err().code(), "backup_no_code");
+    let code = wallet.create_recovery_code("Recovery code").await.unwrap();
+    collect(&world, &wallet).await;
+    let backup = wallet.export_backup().await.unwrap();
+    assert!(!backup.windows(8).any(|part| part == b"patient_"));
+
+    let (fresh, own_code) = new_phone.set_up(&world).await;
+    let wrong = fresh.import_backup(&backup, &own_code).await.unwrap_err();
+    assert_eq!((wrong.code(), wrong.advice()), ("backup_wrong_code", Advice::EnterAgain));
+    assert_eq!(fresh.import_backup(&backup, "typo").await.unwrap_err().code(), "recovery_code_mistyped");
+    let mut damaged = backup.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    assert_eq!(fresh.import_backup(&damaged, code.expose()).await.unwrap_err().code(), "backup_damaged");
+    assert!(fresh.credentials().await.unwrap().is_empty());
+
+    let restored = fresh.import_backup(&backup, code.expose()).await.unwrap();
+    assert_eq!((restored.reenrol.len(), restored.known), (2, 0));
+    let again = fresh.import_backup(&backup, code.expose()).await.unwrap();
+    assert_eq!((again.reenrol.len(), again.known, again.activity), (0, 2, 0));
+    let credentials = fresh.credentials().await.unwrap();
+    assert!(credentials.iter().all(|one| one.state == CredentialState::ReenrolmentNeeded));
+    assert!(!fresh.credential(&credentials[0].id).await.unwrap().claims.is_empty());
+    let log = fresh.activity(usize::MAX, 0).await.unwrap();
+    assert_eq!(log.iter().filter(|entry| entry.kind == ActivityKind::Received).count(), 1);
+    assert_eq!(log[0].kind, ActivityKind::Restored);
+    let request = world.ask_identity("direct_post.jwt").await;
+    let session = fresh.begin_presentation(text(&request, "request_uri")).await.unwrap();
+    assert!(!session.details().answerable, "without keys nothing can be shown");
+    collect(&world, &fresh).await;
+    let states = fresh.credentials().await.unwrap();
+    assert!(states.len() == 2 && states.iter().all(|one| one.state == CredentialState::Usable));
+}
+
+/// Gives the hospital's metadata a picture, and counts who asks for it.
+struct WithLogo {
+    inner: Arc<dyn HttpClient>,
+    fetched: AtomicUsize,
+}
+
+#[async_trait]
+impl HttpClient for WithLogo {
+    async fn send(&self, request: HttpRequest) -> carekey_core::Result<HttpResponse> {
+        if request.url.path() == "/sign.png" {
+            self.fetched.fetch_add(1, Ordering::SeqCst);
+            let body = b"\x89PNG\r\n\x1a\n and so on".to_vec();
+            return Ok(HttpResponse {
+                status: 200,
+                content_type: Some("text/html".into()),
+                headers: Vec::new(),
+                body,
+            });
+        }
+        let metadata = request.url.path().contains("openid-credential-issuer");
+        let mut response = self.inner.send(request).await?;
+        if metadata {
+            let mut document: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
+            let configurations = document["credential_configurations_supported"].as_object_mut().unwrap();
+            for (id, configuration) in configurations {
+                let file = if id == "patient_identity" { "sign.png" } else { "gone.png" };
+                let uri = format!("http://localhost:1/{file}");
+                configuration["credential_metadata"]["display"][0]["logo"] =
+                    json!({ "uri": uri, "alt_text": "A sign" });
+            }
+            response.body = document.to_string().into_bytes();
+        }
+        Ok(response)
+    }
+}
+
+#[tokio::test]
+async fn pictures_are_fetched_once_and_a_missing_one_harms_nothing() {
+    let world = World::start(Records::Memory).await;
+    let phone = Phone::new();
+    let http = Arc::new(WithLogo { inner: world.http.clone(), fetched: AtomicUsize::new(0) });
+    let wallet = phone.wallet_over(&world, http.clone()).await;
+    wallet.add_hardware_entry("This phone").await.unwrap();
+    wallet.create_recovery_code("Recovery code").await.unwrap();
+    collect(&world, &wallet).await;
+    let (with, without): (Vec<_>, Vec<_>) =
+        wallet.credentials().await.unwrap().into_iter().partition(|one| one.has_logo);
+    assert_eq!((with.len(), without.len()), (1, 1));
+    let logo = wallet.logo(&with[0].id).await.unwrap().unwrap();
+    assert_eq!((logo.media_type.as_str(), logo.alt_text.as_deref()), ("image/png", Some("A sign")));
+    let request = world.ask_identity("direct_post.jwt").await;
+    let session = wallet.begin_presentation(text(&request, "request_uri")).await.unwrap();
+    let selection = session.default_selection().unwrap();
+    assert!(session.approve(&selection, &prompt()).await.unwrap().accepted);
+    assert!(wallet.credential(&with[0].id).await.unwrap().summary.has_logo);
+    assert_eq!(http.fetched.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ use crate::trust::issuers::IssuerTrust;
 pub use finish::{FinishedIssuance, finish, finish_copies, notify};
 pub use prepare::{Acceptance, PreparedIssuance, prepare};
 pub use review::{OfferReview, OfferedCredential, review};
+pub(in crate::holder) use verify::credential_key;
 
 /// What the engine needs from its surroundings.
 #[derive(Clone, Copy)]

@@ -12,6 +12,7 @@
 //! Exactly one prompt comes per issuance and per presentation, whatever the number of credentials.
 
 pub mod activity;
+mod backup;
 pub mod error;
 pub mod platform;
 pub mod software;
@@ -20,7 +21,9 @@ mod ceremony;
 mod held;
 mod issuing;
 mod keys;
+mod logo;
 mod presenting;
+mod status;
 mod unlocking;
 mod words;
 
@@ -41,12 +44,14 @@ use crate::vault::records::{Batch, Place, Records};
 use crate::vault::{RecordType, records};
 
 pub use activity::{Activity, ActivityKind};
+pub use backup::Restored;
 pub use ceremony::AuthenticatorSource;
 pub use error::{Advice, Party, WalletError};
 pub use held::{
     ClaimText, CredentialDetails, CredentialGroup, CredentialState, CredentialSummary, GroupBy, KnownStatus,
 };
 pub use issuing::{IssuanceSession, OfferDetails, OfferedDetails, TxCodeDetails};
+pub use logo::Logo;
 pub use platform::{
     GenerationAnchor, HardwareKeyStore, KeyWrapper, LogLevel, LogSink, PasskeyClient, Prompt, WalletStorage,
 };
@@ -379,18 +384,6 @@ impl Wallet {
         }
         Ok(all)
     }
-}
-
-/// A picture that an issuer's metadata names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Logo {
-    /// `image/png`, `image/jpeg` or `image/webp`; never a format that can hold scripts.
-    pub media_type: String,
-    /// The picture, base64url.
-    pub data: String,
-    /// What it shows, for people who do not see it.
-    pub alt_text: Option<String>,
 }
 
 fn ak_id(copy: &crate::holder::StoredCredential) -> Option<&str> {

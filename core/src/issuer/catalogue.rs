@@ -165,6 +165,7 @@ impl Issuer {
                 description: Some(description.into()),
                 background_color: Some(colour.into()),
                 text_color: Some("#ffffff".into()),
+                logo: None,
             }],
             claims,
         }

@@ -4,7 +4,7 @@
 //! `4ZQ7-0C9V-…`. Nobody can guess 144 bits, so the code needs no memory-hard derivation: that would only make a
 //! small phone wait. The checksum tells a slip of the pen from a code of another wallet; it says nothing about the key.
 
-use super::derive;
+use super::{BackupKey, derive};
 use crate::encoding::sha256;
 use crate::error::{Error, Result};
 use crate::random::Random;
@@ -76,6 +76,11 @@ impl RecoveryCode {
             }
         }
         text
+    }
+
+    /// What seals backups.
+    pub fn backup_key(&self) -> BackupKey {
+        BackupKey::new(derive(self.0.expose(), &[], &[b"carekey recovery code backup v1"]))
     }
 
     /// The secret of an unlock entry.

@@ -236,6 +236,7 @@ fn display(id: &str, metadata: Option<&CredentialMetadata>, locale: &str) -> Cre
         description: shown.description,
         background_color: shown.background_color,
         text_color: shown.text_color,
+        logo: shown.logo,
         claims: claims.collect(),
     }
 }

@@ -58,7 +58,7 @@ pub(super) async fn verify(
     if !is_of_types(&unverified, expected.types) {
         return Err(Error::untrusted("issued_vct", "the credential is of another type than offered"));
     }
-    let (key, issuer_trusted) = issuer_key(&unverified, expected, context).await?;
+    let (key, issuer_trusted) = issuer_key(&unverified, expected.credential_issuer, context).await?;
     let timing = Timing { now: context.clock.now(), skew: SKEW };
     let (binding, bound) = (unverified.webauthn_binding(), unverified.holder_key());
     let kind = unverified.own_types().first().copied().unwrap_or_default().to_owned();
@@ -96,11 +96,20 @@ fn is_of_types(credential: &UnverifiedCredential, offered: &[String]) -> bool {
     !offered.is_empty() && offered.iter().all(|name| own.contains(&name.as_str()))
 }
 
+/// The key of a stored credential's issuer, for what else it signs.
+pub(in crate::holder) async fn credential_key(
+    credential: &UnverifiedCredential,
+    credential_issuer: &str,
+    context: &IssuanceContext<'_>,
+) -> Result<IssuerKey> {
+    issuer_key(credential, credential_issuer, context).await.map(|(key, _)| key)
+}
+
 /// The key, and whether a trust rule of the wallet vouches for it. Without such a rule the signature is still checked
 /// with the key that the credential names: what is stored is at least whole, and marked as from an unknown issuer.
 async fn issuer_key(
     credential: &UnverifiedCredential,
-    expected: &Expected<'_>,
+    credential_issuer: &str,
     context: &IssuanceContext<'_>,
 ) -> Result<(IssuerKey, bool)> {
     let (types, trust) = (credential.own_types(), context.trust);
@@ -126,13 +135,13 @@ async fn issuer_key(
             match trust.by_trust_chain(vct, &iss, kid.as_deref(), &chain, context.clock.now()) {
                 Ok(trusted) => Ok((trusted.issuer_key().clone(), true)),
                 Err(error) if matches!(error.code(), "issuer_untrusted" | "federation_anchor") => {
-                    Ok((published_key(&iss, kid.as_deref(), expected, context).await?, false))
+                    Ok((published_key(&iss, kid.as_deref(), credential_issuer, context).await?, false))
                 }
                 Err(error) => Err(error),
             }
         }
         IssuerKeyReference::WellKnown { iss, kid } => {
-            let key = published_key(&iss, kid.as_deref(), expected, context).await?;
+            let key = published_key(&iss, kid.as_deref(), credential_issuer, context).await?;
             Ok((key, trust.check_https_issuer(vct, &iss).is_ok()))
         }
     }
@@ -142,10 +151,10 @@ async fn issuer_key(
 async fn published_key(
     iss: &str,
     kid: Option<&str>,
-    expected: &Expected<'_>,
+    credential_issuer: &str,
     context: &IssuanceContext<'_>,
 ) -> Result<IssuerKey> {
-    if iss != expected.credential_issuer {
+    if iss != credential_issuer {
         return Err(wrong_issuer("iss is another issuer than the one that was asked"));
     }
     IssuerKey::from_jwk_set(&published_keys(iss, context).await?, kid, iss)

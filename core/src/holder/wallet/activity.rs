@@ -104,6 +104,37 @@ pub(super) async fn note(records: &Records, batch: &mut Batch, entry: &Activity)
     batch.put(KIND, &page_id(number), &(), &entries)
 }
 
+/// Puts the lines of a backup between those that are here, each once, and `last` behind all. Returns how many are new.
+pub(super) async fn merge(
+    records: &Records,
+    batch: &mut Batch,
+    incoming: Vec<Activity>,
+    last: Activity,
+) -> Result<usize> {
+    let mut all = Vec::new();
+    let pages = records.count(KIND).await;
+    for number in 0..pages {
+        all.extend(page(records, number).await.unwrap_or_default());
+    }
+    let before = all.len();
+    for entry in incoming {
+        if !all.contains(&entry) {
+            all.push(entry);
+        }
+    }
+    let added = all.len() - before;
+    all.sort_by_key(|entry| entry.at);
+    all.push(last);
+    let chunks = all.chunks(PER_PAGE);
+    for number in chunks.len()..pages {
+        batch.delete(KIND, &page_id(number));
+    }
+    for (number, entries) in chunks.enumerate() {
+        batch.put(KIND, &page_id(number), &(), &entries)?;
+    }
+    Ok(added)
+}
+
 impl Wallet {
     /// The newest lines, newest first: up to `limit`, after leaving out the `skip` newest. A damaged page is left out.
     ///

@@ -188,8 +188,16 @@ impl Wallet {
         for copies in batches(collected) {
             let Some(first) = copies.first() else { continue };
             let id = first.id.clone();
+            let logo = match &first.display.logo {
+                Some(reference) => self.fetch_logo(reference).await,
+                None => None,
+            };
             let held = Held::new(copies, embedded);
-            batch.put(CREDENTIAL, &id, &held.summary(&id, false).map_err(device)?, &held).map_err(device)?;
+            let summary = held.summary(&id, logo.is_some()).map_err(device)?;
+            batch.put(CREDENTIAL, &id, &summary, &held).map_err(device)?;
+            if let Some(logo) = logo {
+                batch.put(LOGO, &id, &(), &logo).map_err(device)?;
+            }
             ids.push(id);
         }
         let replaced = self.replaced(records, collected).await.map_err(device)?;

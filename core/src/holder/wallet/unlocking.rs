@@ -289,6 +289,7 @@ impl Wallet {
         };
         let added = self.add_entry(make).await?;
         let records = self.records()?;
+        self.keep_backup_key(&records, &code).await?;
         for opener in self.openers().await? {
             if opener.kind() == UnlockKind::Recovery && opener.id() != added.id {
                 records.remove_opener(opener.id()).await.map_err(device)?;

@@ -253,6 +253,19 @@ pub struct Display {
     /// CSS colour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_color: Option<String>,
+    /// A picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logo: Option<LogoReference>,
+}
+
+/// Where a picture is (`logo`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogoReference {
+    /// Its address, or a `data:` URL.
+    pub uri: String,
+    /// What it shows, for people who do not see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alt_text: Option<String>,
 }
 
 /// One claim (appendix B.2).
