@@ -10,6 +10,9 @@ use crate::holder::{HolderKeyInfo, HolderKeys, KeyPurpose, SignItem};
 use crate::key::{PublicKey, SignatureAlgorithm, der_to_fixed};
 use crate::random::Random;
 
+/// What the names of holder keys begin with.
+const HOLDER: &str = "hk.";
+
 /// Seconds in which several holder keys can be used after one confirmation, where there is no second key.
 const WINDOW: u32 = 10;
 
@@ -74,13 +77,22 @@ impl<'a> DeviceKeys<'a> {
 #[async_trait]
 impl HolderKeys for DeviceKeys<'_> {
     async fn generate(&self, purpose: KeyPurpose) -> Result<HolderKeyInfo> {
-        let alias = format!("hk.{}", self.random.token(16));
-        let (public_key, info) = self.make(alias, purpose, self.auth, Vec::new()).await?;
+        // Keys of other purposes sign messages between programs: nothing that a person would be asked about.
+        let (prefix, auth) = match purpose {
+            KeyPurpose::HolderKey => (HOLDER, self.auth),
+            _ => ("tk.", AuthRequirement::DeviceUnlocked),
+        };
+        let alias = format!("{prefix}{}", self.random.token(16));
+        let (public_key, info) = self.make(alias, purpose, auth, Vec::new()).await?;
         Ok(HolderKeyInfo { alias: info.alias, public_key })
     }
 
     async fn sign(&self, items: Vec<SignItem>) -> Result<Vec<Vec<u8>>> {
-        let signatures = self.sign_der(items).await?;
+        let signatures = if items.iter().any(|item| item.alias.starts_with(HOLDER)) {
+            self.sign_der(items).await?
+        } else {
+            self.store.sign(items, None).await?
+        };
         signatures.iter().map(|der| der_to_fixed(SignatureAlgorithm::Es256, der)).collect()
     }
 
