@@ -16,9 +16,8 @@ use carekey_core::UnixTime;
 use carekey_core::did::DidUrl;
 use carekey_core::encoding::{date_time, multibase};
 use carekey_core::format::data_integrity::bbs::{self, ProofValue};
-use carekey_core::format::data_integrity::ecdsa_sd::BaseData;
 use carekey_core::format::data_integrity::rdfc::{self, HashAlgorithm};
-use carekey_core::format::data_integrity::selective::{Disclosure, Labelling, canonical_proof};
+use carekey_core::format::data_integrity::selective::{BaseData, Disclosure, Labelling, canonical_proof};
 use carekey_core::format::data_integrity::{
     Contexts, ControllerPolicy, Cryptosuite, Evidence, Expectation, Presentation, ProofOptions, ProofPurpose,
     derive, jsonld, verify_base_proofs, verify_proofs,

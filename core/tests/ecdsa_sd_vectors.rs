@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 
 use carekey_core::UnixTime;
 use carekey_core::encoding::multibase;
-use carekey_core::format::data_integrity::ecdsa_sd::{self, BaseData, BaseSecrets, ProofValue};
+use carekey_core::format::data_integrity::ecdsa_sd::{self, BaseSecrets, ProofValue};
 use carekey_core::format::data_integrity::rdfc::{self, HashAlgorithm};
-use carekey_core::format::data_integrity::selective::{Disclosure, Labelling, canonical_proof};
+use carekey_core::format::data_integrity::selective::{BaseData, Disclosure, Labelling, canonical_proof};
 use carekey_core::format::data_integrity::{
     Contexts, ControllerPolicy, Cryptosuite, Evidence, Expectation, Presentation, ProofOptions, ProofPurpose,
     derive, jsonld, verify_base_proofs, verify_proofs,

@@ -2,6 +2,7 @@
 //! with Data Integrity, one for tokens. None may take long, whatever its size.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
+#![allow(clippy::disallowed_methods)] // how long it takes is part of the test
 
 use std::time::{Duration, Instant};
 

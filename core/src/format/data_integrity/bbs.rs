@@ -13,10 +13,10 @@ pub use self::value::{BaseProof, DerivedProof, ProofValue};
 use super::contexts::Contexts;
 use super::cryptosuite::Cryptosuite;
 use super::derive::Presentation;
-use super::ecdsa_sd::BaseData;
-use super::issue::{ProofOptions, append, begin};
-use super::selective::{Disclosure, Labelling, disclosed_lines, mandatory_hash, proof_hash, split_mandatory};
-use crate::encoding::multibase;
+use super::issue::ProofOptions;
+use super::selective::{
+    self, BaseData, Disclosure, Labelling, disclosed_lines, mandatory_hash, proof_hash, split_mandatory,
+};
 use crate::error::{Error, Result};
 use crate::key::bbs::{Proof, PublicKey, SecretKey};
 
@@ -34,23 +34,19 @@ pub fn add_base_proof<S: AsRef<str>>(
     hmac_key: &[u8; 32],
     contexts: &Contexts,
 ) -> Result<()> {
-    if options.cryptosuite != Cryptosuite::Bbs2023 || !options.previous_proof.is_empty() {
-        return Err(Error::misuse("proof_options", "these are not the options of a bbs-2023 proof"));
-    }
-    let (unsecured, mut config) = begin(document, options)?;
-    let data =
-        BaseData::of(&unsecured, &config, (Labelling::Shuffled, hmac_key), mandatory_pointers, contexts)?;
-    let header = header(&data.proof_hash, &data.mandatory_hash);
-    let (_, others) = data.statements.split(&data.mandatory);
-    let proof = BaseProof {
-        signature: key.sign(&header, &messages(&others))?,
-        header,
-        public_key: key.public_key().clone(),
-        hmac_key: *hmac_key,
-        mandatory_pointers: mandatory_pointers.iter().map(|pointer| pointer.as_ref().to_owned()).collect(),
+    let value = |data: &BaseData, mandatory_pointers| {
+        let header = header(&data.proof_hash, &data.mandatory_hash);
+        let proof = BaseProof {
+            signature: key.sign(&header, &messages(&data.others()))?,
+            header,
+            public_key: key.public_key().clone(),
+            hmac_key: *hmac_key,
+            mandatory_pointers,
+        };
+        Ok(proof.to_bytes())
     };
-    config.insert("proofValue".into(), multibase::encode_base64url(&proof.to_bytes()).into());
-    append(document, Value::Object(config))
+    let (suite, labelling) = (Cryptosuite::Bbs2023, (Labelling::Shuffled, hmac_key));
+    selective::add_base_proof(document, (suite, options), labelling, mandatory_pointers, contexts, value)
 }
 
 /// The disclosed document and the value of its proof.
@@ -108,7 +104,7 @@ pub(super) fn verify_derived(
     let ascending = proof.selective.windows(2).all(|pair| matches!(pair, [a, b] if a < b));
     let count = proof.selective.len() + proof.proof.hidden();
     if !ascending || proof.selective.len() != others.len() || proof.selective.last() >= Some(&count) {
-        return Err(super::selective::indexes());
+        return Err(selective::indexes());
     }
     let header = header(&proof_hash(unsecured, config, contexts)?, &mandatory_hash(&mandatory));
     let disclosed: BTreeMap<usize, &[u8]> = proof.selective.iter().copied().zip(messages(&others)).collect();
@@ -130,8 +126,7 @@ pub(super) fn verify_base(
     if proof.public_key != *key || proof.header != header {
         return Err(invalid());
     }
-    let (_, others) = data.statements.split(&data.mandatory);
-    proof.signature.verify(key, &header, &messages(&others)).map_err(refuse)
+    proof.signature.verify(key, &header, &messages(&data.others())).map_err(refuse)
 }
 
 /// Section 3.4.4.

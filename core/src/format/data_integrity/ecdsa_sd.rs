@@ -13,11 +13,10 @@ use serde_json::{Map, Value};
 pub use self::value::{BaseProof, DerivedProof, ProofValue, Signature};
 use super::contexts::Contexts;
 use super::cryptosuite::Cryptosuite;
-use super::issue::{ProofOptions, append, begin};
+use super::issue::ProofOptions;
 use super::selective::{
-    Disclosure, Labelling, Pointers, Statements, disclosed_lines, mandatory_hash, proof_hash, split_mandatory,
+    self, BaseData, Disclosure, Labelling, disclosed_lines, mandatory_hash, proof_hash, split_mandatory,
 };
-use crate::encoding::multibase;
 use crate::error::{Error, Result};
 use crate::key::{PublicKey, SignatureAlgorithm, Signer, SoftwareKey};
 use crate::random::Random;
@@ -49,42 +48,6 @@ impl BaseSecrets {
     }
 }
 
-/// What a base proof signs, with its intermediate values.
-#[derive(Debug, Clone)]
-pub struct BaseData {
-    /// The statements.
-    pub statements: Statements,
-    /// Which of them are mandatory.
-    pub mandatory: std::collections::BTreeSet<usize>,
-    /// The hash of the proof's members.
-    pub proof_hash: [u8; 32],
-    /// The hash of the mandatory statements.
-    pub mandatory_hash: [u8; 32],
-}
-
-impl BaseData {
-    /// The values for `document` without proof and a proof of the members `config` (section 3.6.2 to 3.6.4).
-    ///
-    /// Errors of [`Statements::of`], [`Statements::group`] and [`Pointers::parse`].
-    pub fn of<S: AsRef<str>>(
-        document: &Value,
-        config: &Map<String, Value>,
-        (labelling, hmac_key): (Labelling, &[u8; 32]),
-        mandatory_pointers: &[S],
-        contexts: &Contexts,
-    ) -> Result<Self> {
-        let statements = Statements::of(document, labelling, hmac_key, contexts)?;
-        let mandatory = statements.group(document, &Pointers::parse(mandatory_pointers)?, contexts)?.indexes;
-        let mandatory_hash = mandatory_hash(&statements.split(&mandatory).0);
-        Ok(Self {
-            proof_hash: proof_hash(document, config, contexts)?,
-            mandatory_hash,
-            statements,
-            mandatory,
-        })
-    }
-}
-
 /// Adds a base proof to `document`, for its holder. The statements that `mandatory_pointers` select can never be left out
 /// ([`DEFAULT_MANDATORY_POINTERS`](super::selective::DEFAULT_MANDATORY_POINTERS) is a sensible choice).
 ///
@@ -98,30 +61,27 @@ pub fn add_base_proof<S: AsRef<str>>(
     secrets: &BaseSecrets,
     contexts: &Contexts,
 ) -> Result<()> {
-    if options.cryptosuite != Cryptosuite::EcdsaSd2023 || !options.previous_proof.is_empty() {
-        return Err(Error::misuse("proof_options", "these are not the options of an ecdsa-sd-2023 proof"));
-    }
-    options.cryptosuite.hash_algorithm(signer.public_key())?;
-    let (unsecured, mut config) = begin(document, options)?;
-    let labelling = (Labelling::Hmac, &secrets.hmac_key);
-    let data = BaseData::of(&unsecured, &config, labelling, mandatory_pointers, contexts)?;
+    let suite = Cryptosuite::EcdsaSd2023;
+    suite.hash_algorithm(signer.public_key())?;
     let sign = |signer: &dyn Signer, message: &[u8]| -> Result<Signature> {
         let signature = signer.sign(message)?;
         signature.try_into().map_err(|_| Error::misuse("proof_options", "a signature is not of P-256"))
     };
-    let (_, others) = data.statements.split(&data.mandatory);
-    let signatures =
-        others.iter().map(|line| sign(&secrets.proof_key, line.as_bytes())).collect::<Result<_>>()?;
-    let proof_key = secrets.proof_key.public_key().clone();
-    let proof = BaseProof {
-        base_signature: sign(signer, &signed(&data.proof_hash, &proof_key, &data.mandatory_hash))?,
-        proof_key,
-        hmac_key: secrets.hmac_key,
-        signatures,
-        mandatory_pointers: mandatory_pointers.iter().map(|pointer| pointer.as_ref().to_owned()).collect(),
+    let labelling = (Labelling::Hmac, &secrets.hmac_key);
+    let value = |data: &BaseData, mandatory_pointers| {
+        let others = data.others();
+        let signatures = others.iter().map(|line| sign(&secrets.proof_key, line.as_bytes()));
+        let proof_key = secrets.proof_key.public_key().clone();
+        let proof = BaseProof {
+            signatures: signatures.collect::<Result<_>>()?,
+            base_signature: sign(signer, &signed(&data.proof_hash, &proof_key, &data.mandatory_hash))?,
+            proof_key,
+            hmac_key: secrets.hmac_key,
+            mandatory_pointers,
+        };
+        Ok(proof.to_bytes())
     };
-    config.insert("proofValue".into(), multibase::encode_base64url(&proof.to_bytes()).into());
-    append(document, Value::Object(config))
+    selective::add_base_proof(document, (suite, options), labelling, mandatory_pointers, contexts, value)
 }
 
 /// The disclosed document and the value of its proof.
@@ -136,7 +96,7 @@ pub(super) fn derive<S: AsRef<str>>(
     let labelling = (Labelling::Hmac, &base.hmac_key);
     let disclosure = Disclosure::of(unsecured, labelling, &base.mandatory_pointers, pointers, contexts)?;
     if base.signatures.len() + disclosure.mandatory.len() != disclosure.statements.lines.len() {
-        return Err(super::selective::indexes());
+        return Err(selective::indexes());
     }
     let derived = DerivedProof {
         base_signature: base.base_signature,
@@ -183,7 +143,7 @@ pub(super) fn verify_base(
 ) -> Result<()> {
     let labelling = (Labelling::Hmac, &proof.hmac_key);
     let data = BaseData::of(unsecured, config, labelling, &proof.mandatory_pointers, contexts)?;
-    let (_, others) = data.statements.split(&data.mandatory);
+    let others = data.others();
     verify(
         (&proof.base_signature, &proof.proof_key, &proof.signatures),
         (&data.proof_hash, &data.mandatory_hash),
@@ -199,7 +159,7 @@ fn verify(
     key: &PublicKey,
 ) -> Result<()> {
     if signatures.len() != others.len() {
-        return Err(super::selective::indexes());
+        return Err(selective::indexes());
     }
     key.verify(&signed(proof_hash, proof_key, mandatory_hash), base_signature).map_err(|_| invalid())?;
     for (line, signature) in others.iter().zip(signatures) {

@@ -4,13 +4,17 @@
 //! The specifications give every blank node a name within the JSON document before they select. Here the walk tells
 //! which JSON object became which node, which comes to the same without writing into the document.
 
+mod base;
 mod pointer;
+pub(super) mod value;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_lc_rs::hmac;
 use serde_json::{Map, Value};
 
+pub use self::base::BaseData;
+pub(super) use self::base::add_base_proof;
 pub use self::pointer::Pointers;
 use super::contexts::Contexts;
 use super::rdf::{Quad, Term};
@@ -327,4 +331,4 @@ fn statement() -> Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

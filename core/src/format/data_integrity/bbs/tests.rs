@@ -6,11 +6,11 @@ use super::*;
 use crate::clock::UnixTime;
 use crate::did::{Did, DidUrl};
 use crate::format::data_integrity::selective::DEFAULT_MANDATORY_POINTERS;
+use crate::format::data_integrity::selective::tests::{bytes_of, flip_text, with_bytes};
 use crate::format::data_integrity::{
     ControllerPolicy, Evidence, Expectation, ProofPurpose, add_proof, verify_base_proofs, verify_proofs,
 };
 use crate::key::{SignatureAlgorithm, Signer, SoftwareKey};
-use crate::limits::Limits;
 use crate::random::SystemRandom;
 
 fn credential() -> Value {
@@ -69,16 +69,6 @@ impl World {
     fn code(&self, document: &Value) -> &'static str {
         self.verify(document, false).unwrap_err().code()
     }
-}
-
-fn bytes_of(document: &Value) -> Vec<u8> {
-    multibase::decode(document["proof"]["proofValue"].as_str().unwrap(), 1 << 20).unwrap()
-}
-
-fn with_bytes(document: &Value, bytes: &[u8]) -> Value {
-    let mut document = document.clone();
-    document["proof"]["proofValue"] = multibase::encode_base64url(bytes).into();
-    document
 }
 
 fn changed(document: &Value, change: impl FnOnce(&mut DerivedProof)) -> Value {
@@ -210,16 +200,6 @@ fn no_bit_can_change() {
                 world.verify(&derived, false).unwrap();
             }
         }
-        let text = serde_json::to_string(document).unwrap();
-        let proof_value = document["proof"]["proofValue"].as_str().unwrap();
-        let start = text.find(proof_value).unwrap();
-        let within = start + 6..start + proof_value.len() - 6; // flipped above
-        for bit in (0..text.len() * 8).filter(|bit| !within.contains(&(bit / 8))) {
-            let mut flipped = text.clone().into_bytes();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            let Ok(read) = crate::encoding::json::parse(&flipped, &Limits::DEFAULT) else { continue };
-            let refused = read == *document || world.verify(&read, is_base).is_err();
-            assert!(refused, "bit {bit}: {}", String::from_utf8_lossy(&flipped));
-        }
+        assert!(flip_text(document, |read| world.verify(read, is_base)) > 1000);
     }
 }

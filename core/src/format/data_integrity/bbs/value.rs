@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{Error, Result};
+use super::super::selective::value::{exact, list, malformed, number, open};
+use crate::error::Result;
 use crate::key::bbs::{Proof, PublicKey, Signature};
-use crate::webauthn::cbor::{Reader, Writer};
+use crate::webauthn::cbor::Writer;
 
 const BASE: [u8; 3] = [0xd9, 0x5d, 0x02];
 const DERIVED: [u8; 3] = [0xd9, 0x5d, 0x03];
@@ -84,22 +85,14 @@ impl DerivedProof {
 }
 
 impl ProofValue {
-    /// Reads the bytes of `proofValue`; [`Error::Malformed`] `proof_value`.
+    /// Reads the bytes of `proofValue`; [`Error::Malformed`](crate::Error::Malformed) `proof_value`.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        // Which part of the CBOR is wrong does not help anybody: one code for all.
         Self::read(bytes).map_err(|_| malformed())
     }
 
     fn read(bytes: &[u8]) -> Result<Self> {
-        let (header, body) = bytes.split_at_checked(3).ok_or_else(malformed)?;
-        let is_base = header == BASE;
-        if !is_base && header != DERIVED {
-            return Err(malformed());
-        }
-        let reader = &mut Reader::new(body);
-        if reader.array()? != 5 {
-            return Err(malformed());
-        }
+        let (is_base, mut reader) = open(bytes, BASE, DERIVED)?;
+        let reader = &mut reader;
         let value = if is_base {
             Self::Base(Box::new(BaseProof {
                 signature: Signature::from_bytes(&exact(reader)?)?,
@@ -126,21 +119,4 @@ impl ProofValue {
         reader.finish()?;
         Ok(value)
     }
-}
-
-fn exact<const N: usize>(reader: &mut Reader<'_>) -> Result<[u8; N]> {
-    reader.bytes()?.try_into().map_err(|_| malformed())
-}
-
-fn number<T: TryFrom<i64>>(reader: &mut Reader<'_>) -> Result<T> {
-    T::try_from(reader.int()?).map_err(|_| malformed())
-}
-
-fn list<T>(reader: &mut Reader<'_>, read: impl Fn(&mut Reader<'_>) -> Result<T>) -> Result<Vec<T>> {
-    let len = reader.array()?;
-    (0..len).map(|_| read(reader)).collect()
-}
-
-fn malformed() -> Error {
-    Error::malformed("proof_value", "proofValue is not that of a bbs-2023 proof")
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::super::selective::value::{exact, list, malformed, number, open};
 use crate::encoding::base64url;
 use crate::error::{Error, Result};
 use crate::key::{PublicKey, SignatureAlgorithm};
-use crate::webauthn::cbor::{Reader, Writer};
+use crate::webauthn::cbor::Writer;
 
 const BASE: [u8; 3] = [0xd9, 0x5d, 0x00];
 const DERIVED: [u8; 3] = [0xd9, 0x5d, 0x01];
@@ -102,20 +103,12 @@ impl DerivedProof {
 impl ProofValue {
     /// Reads the bytes of `proofValue`; [`Error::Malformed`] `proof_value`.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        // Which part of the CBOR is wrong does not help anybody: one code for all.
         Self::read(bytes).map_err(|_| malformed())
     }
 
     fn read(bytes: &[u8]) -> Result<Self> {
-        let (header, body) = bytes.split_at_checked(3).ok_or_else(malformed)?;
-        let is_base = header == BASE;
-        if !is_base && header != DERIVED {
-            return Err(malformed());
-        }
-        let reader = &mut Reader::new(body);
-        if reader.array()? != 5 {
-            return Err(malformed());
-        }
+        let (is_base, mut reader) = open(bytes, BASE, DERIVED)?;
+        let reader = &mut reader;
         let base_signature = exact(reader)?;
         let proof_key = match reader.bytes()?.split_at_checked(2) {
             Some((prefix, point)) if prefix == P256 && point.len() == 33 => {
@@ -132,29 +125,16 @@ impl ProofValue {
             let signatures = list(reader, exact)?;
             let mut labels = BTreeMap::new();
             for _ in 0..reader.map()? {
-                let number = u32::try_from(reader.int()?).map_err(|_| malformed())?;
+                let number = number(reader)?;
                 let tag: [u8; 32] = exact(reader)?;
                 if labels.insert(number, format!("u{}", base64url::encode(&tag))).is_some() {
                     return Err(malformed());
                 }
             }
-            let mandatory = list(reader, |reader| usize::try_from(reader.int()?).map_err(|_| malformed()))?;
+            let mandatory = list(reader, number)?;
             Self::Derived(DerivedProof { base_signature, proof_key, signatures, labels, mandatory })
         };
         reader.finish()?;
         Ok(value)
     }
-}
-
-fn exact<const N: usize>(reader: &mut Reader<'_>) -> Result<[u8; N]> {
-    reader.bytes()?.try_into().map_err(|_| malformed())
-}
-
-fn list<T>(reader: &mut Reader<'_>, read: impl Fn(&mut Reader<'_>) -> Result<T>) -> Result<Vec<T>> {
-    let len = reader.array()?;
-    (0..len).map(|_| read(reader)).collect()
-}
-
-fn malformed() -> Error {
-    Error::malformed("proof_value", "proofValue is not that of an ecdsa-sd-2023 proof")
 }
