@@ -298,7 +298,15 @@ async fn everything_else(phone: &Phone) {
     let newest = wallet.vault().entries().await.unwrap().pop().unwrap();
     wallet.vault().remove_entry(newest.id).await.unwrap();
     assert_eq!(wallet.vault().entries().await.unwrap().len(), 2);
+    assert_eq!(wallet.refresh_status().await.unwrap().len(), 2);
+    let backup = wallet.vault().export_backup().await.unwrap();
     wallet.erase().await.unwrap();
     assert_eq!(phone.device.aliases(), Vec::<String>::new());
     assert_eq!(phone.see("lock_state").await.unwrap(), "new");
+    // Another phone: what the backup holds has to be collected again.
+    wallet.vault().add_hardware_entry("New phone".into()).await.unwrap();
+    wallet.vault().create_recovery_code("New paper".into()).await.unwrap();
+    let restored = wallet.vault().import_backup(backup, phone.recovery_code.clone()).await.unwrap();
+    assert_eq!((restored.reenrol.len(), restored.known), (2, 0));
+    assert_eq!(phone.see("states").await.unwrap(), json!(["reenrolment_needed", "reenrolment_needed"]));
 }

@@ -82,6 +82,12 @@ impl Wallet {
         Ok(self.0.credentials().await?)
     }
 
+    /// Asks the issuers' status lists what became of the credentials, and returns all of them. A list that does not answer
+    /// changes nothing.
+    pub async fn refresh_status(&self) -> Answer<Vec<CredentialSummary>> {
+        Ok(self.0.refresh_status().await?)
+    }
+
     /// Those in which every word of `text` occurs: in name, kind, description or issuer.
     pub async fn search(&self, text: String) -> Answer<Vec<CredentialSummary>> {
         Ok(self.0.search(&text).await?)

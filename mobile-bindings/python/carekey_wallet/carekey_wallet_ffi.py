@@ -581,6 +581,10 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_vault_entries() != 64336:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_carekey_wallet_ffi_checksum_method_vault_export_backup() != 8969:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_carekey_wallet_ffi_checksum_method_vault_import_backup() != 26606:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_vault_remove_entry() != 16772:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_activity() != 23368:
@@ -602,6 +606,8 @@ def _uniffi_check_api_checksums(lib):
     if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_lock() != 23414:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_lock_state() != 33336:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_status() != 12343:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_search() != 46077:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
@@ -736,6 +742,12 @@ _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_vault_create_recovery_code.
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_vault_entries.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_vault_entries.restype = ctypes.c_uint16
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_vault_export_backup.argtypes = (
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_vault_export_backup.restype = ctypes.c_uint16
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_vault_import_backup.argtypes = (
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_vault_import_backup.restype = ctypes.c_uint16
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_vault_remove_entry.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_vault_remove_entry.restype = ctypes.c_uint16
@@ -769,6 +781,9 @@ _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_lock.restype = ctype
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_lock_state.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_lock_state.restype = ctypes.c_uint16
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_status.argtypes = (
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_status.restype = ctypes.c_uint16
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_search.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_search.restype = ctypes.c_uint16
@@ -941,6 +956,16 @@ _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_vault_entries.argtypes = (
     ctypes.c_uint64,
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_vault_entries.restype = ctypes.c_uint64
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_vault_export_backup.argtypes = (
+    ctypes.c_uint64,
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_vault_export_backup.restype = ctypes.c_uint64
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_vault_import_backup.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    _UniffiRustBuffer,
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_vault_import_backup.restype = ctypes.c_uint64
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_vault_remove_entry.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -994,6 +1019,10 @@ _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_lock_state.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_lock_state.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_refresh_status.argtypes = (
+    ctypes.c_uint64,
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_refresh_status.restype = ctypes.c_uint64
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_search.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -4610,6 +4639,64 @@ class _UniffiFfiConverterTypeRequestDetails(_UniffiConverterRustBuffer):
         _UniffiFfiConverterBoolean.write(value.encrypted, buf)
         _UniffiFfiConverterBoolean.write(value.answerable, buf)
         _UniffiFfiConverterSequenceTypeRequestWarning.write(value.warnings, buf)
+
+class _UniffiFfiConverterUInt64(_UniffiConverterPrimitiveInt):
+    CLASS_NAME = "u64"
+    VALUE_MIN = 0
+    VALUE_MAX = 2**64
+
+    @staticmethod
+    def read(buf):
+        return buf.read_u64()
+
+    @staticmethod
+    def write(value, buf):
+        buf.write_u64(value)
+
+@dataclass
+class RestoredBackup:
+    """
+    What came out of a backup.
+"""
+    def __init__(self, *, reenrol:typing.List[CredentialSummary], known:int, activity:int):
+        self.reenrol = reenrol
+        self.known = known
+        self.activity = activity
+
+
+
+
+    def __str__(self):
+        return "RestoredBackup(reenrol={}, known={}, activity={})".format(self.reenrol, self.known, self.activity)
+    def __eq__(self, other):
+        if self.reenrol != other.reenrol:
+            return False
+        if self.known != other.known:
+            return False
+        if self.activity != other.activity:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeRestoredBackup(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return RestoredBackup(
+            reenrol=_UniffiFfiConverterSequenceTypeCredentialSummary.read(buf),
+            known=_UniffiFfiConverterUInt64.read(buf),
+            activity=_UniffiFfiConverterUInt64.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterSequenceTypeCredentialSummary.check_lower(value.reenrol)
+        _UniffiFfiConverterUInt64.check_lower(value.known)
+        _UniffiFfiConverterUInt64.check_lower(value.activity)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterSequenceTypeCredentialSummary.write(value.reenrol, buf)
+        _UniffiFfiConverterUInt64.write(value.known, buf)
+        _UniffiFfiConverterUInt64.write(value.activity, buf)
 
 @dataclass
 class SelectedCredential:
@@ -8704,6 +8791,17 @@ class VaultProtocol(typing.Protocol):
         The ways to unlock, oldest first; also of a locked wallet.
 """
         raise NotImplementedError
+    async def export_backup(self, ) -> bytes:
+        """
+        Everything that may move to another phone, sealed: the recovery code opens it. Keys of credentials never move.
+"""
+        raise NotImplementedError
+    async def import_backup(self, backup: bytes,code: str) -> RestoredBackup:
+        """
+        Takes in a backup of another phone with that phone's recovery code. Its credentials have to be collected again
+        before they can be shown.
+"""
+        raise NotImplementedError
     async def remove_entry(self, id: str) -> None:
         """
         Removes a way to unlock; no other is needed or changed.
@@ -8809,6 +8907,47 @@ class Vault(VaultProtocol):
         _uniffi_error_converter = _UniffiFfiConverterTypeWalletError
         return await _uniffi_rust_call_async(
             _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_vault_entries(*_uniffi_lowered_args),
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            _uniffi_lift_return,
+            _uniffi_error_converter,
+        )
+    async def export_backup(self, ) -> bytes:
+        """
+        Everything that may move to another phone, sealed: the recovery code opens it. Keys of credentials never move.
+"""
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterBytes.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeWalletError
+        return await _uniffi_rust_call_async(
+            _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_vault_export_backup(*_uniffi_lowered_args),
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            _uniffi_lift_return,
+            _uniffi_error_converter,
+        )
+    async def import_backup(self, backup: bytes,code: str) -> RestoredBackup:
+        """
+        Takes in a backup of another phone with that phone's recovery code. Its credentials have to be collected again
+        before they can be shown.
+"""
+
+        _UniffiFfiConverterBytes.check_lower(backup)
+
+        _UniffiFfiConverterString.check_lower(code)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterBytes.lower(backup),
+            _UniffiFfiConverterString.lower(code),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterTypeRestoredBackup.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeWalletError
+        return await _uniffi_rust_call_async(
+            _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_vault_import_backup(*_uniffi_lowered_args),
             _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
             _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
             _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
@@ -8966,6 +9105,12 @@ class WalletProtocol(typing.Protocol):
     def lock_state(self, ) -> LockState:
         """
         Whether the wallet can be used now.
+"""
+        raise NotImplementedError
+    async def refresh_status(self, ) -> typing.List[CredentialSummary]:
+        """
+        Asks the issuers' status lists what became of the credentials, and returns all of them. A list that does not answer
+        changes nothing.
 """
         raise NotImplementedError
     async def search(self, text: str) -> typing.List[CredentialSummary]:
@@ -9206,6 +9351,24 @@ class Wallet(WalletProtocol):
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
+    async def refresh_status(self, ) -> typing.List[CredentialSummary]:
+        """
+        Asks the issuers' status lists what became of the credentials, and returns all of them. A list that does not answer
+        changes nothing.
+"""
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterSequenceTypeCredentialSummary.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeWalletError
+        return await _uniffi_rust_call_async(
+            _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_refresh_status(*_uniffi_lowered_args),
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            _uniffi_lift_return,
+            _uniffi_error_converter,
+        )
     async def search(self, text: str) -> typing.List[CredentialSummary]:
         """
         Those in which every word of `text` occurs: in name, kind, description or issuer.
@@ -9416,6 +9579,7 @@ __all__ = [
     "Prompt",
     "QueryChoice",
     "RequestDetails",
+    "RestoredBackup",
     "SelectedCredential",
     "SignItem",
     "TrustedIssuers",

@@ -503,6 +503,22 @@ fileprivate struct FfiConverterUInt32: FfiConverterPrimitive {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterUInt64: FfiConverterPrimitive {
+    typealias FfiType = UInt64
+    typealias SwiftType = UInt64
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UInt64 {
+        return try lift(readInt(&buf))
+    }
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterInt64: FfiConverterPrimitive {
     typealias FfiType = Int64
     typealias SwiftType = Int64
@@ -2832,6 +2848,17 @@ public protocol VaultProtocol: AnyObject, Sendable {
     func entries() async throws  -> [EntrySummary]
 
     /**
+     * Everything that may move to another phone, sealed: the recovery code opens it. Keys of credentials never move.
+     */
+    func exportBackup() async throws  -> Data
+
+    /**
+     * Takes in a backup of another phone with that phone's recovery code. Its credentials have to be collected again
+     * before they can be shown.
+     */
+    func importBackup(backup: Data, code: String) async throws  -> RestoredBackup
+
+    /**
      * Removes a way to unlock; no other is needed or changed.
      */
     func removeEntry(id: String) async throws
@@ -2971,6 +2998,45 @@ open func entries()async throws  -> [EntrySummary]  {
 }
 
     /**
+     * Everything that may move to another phone, sealed: the recovery code opens it. Keys of credentials never move.
+     */
+open func exportBackup()async throws  -> Data  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_carekey_wallet_ffi_fn_method_vault_export_backup(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            freeFunc: ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterData.lift,
+            errorHandler: FfiConverterTypeWalletError_lift
+        )
+}
+
+    /**
+     * Takes in a backup of another phone with that phone's recovery code. Its credentials have to be collected again
+     * before they can be shown.
+     */
+open func importBackup(backup: Data, code: String)async throws  -> RestoredBackup  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_carekey_wallet_ffi_fn_method_vault_import_backup(
+                        self.uniffiCloneHandle(),FfiConverterData.lower(backup),FfiConverterString.lower(code)
+                )
+            },
+            pollFunc: ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            freeFunc: ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeRestoredBackup_lift,
+            errorHandler: FfiConverterTypeWalletError_lift
+        )
+}
+
+    /**
      * Removes a way to unlock; no other is needed or changed.
      */
 open func removeEntry(id: String)async throws   {
@@ -3094,6 +3160,12 @@ public protocol WalletProtocol: AnyObject, Sendable {
      * Whether the wallet can be used now.
      */
     func lockState()  -> LockState
+
+    /**
+     * Asks the issuers' status lists what became of the credentials, and returns all of them. A list that does not answer
+     * changes nothing.
+     */
+    func refreshStatus() async throws  -> [CredentialSummary]
 
     /**
      * Those in which every word of `text` occurs: in name, kind, description or issuer.
@@ -3351,6 +3423,26 @@ open func lockState() -> LockState  {
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
+}
+
+    /**
+     * Asks the issuers' status lists what became of the credentials, and returns all of them. A list that does not answer
+     * changes nothing.
+     */
+open func refreshStatus()async throws  -> [CredentialSummary]  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_carekey_wallet_ffi_fn_method_wallet_refresh_status(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            freeFunc: ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterSequenceTypeCredentialSummary.lift,
+            errorHandler: FfiConverterTypeWalletError_lift
+        )
 }
 
     /**
@@ -6181,6 +6273,85 @@ public func FfiConverterTypeRequestDetails_lift(_ buf: RustBuffer) throws -> Req
 #endif
 public func FfiConverterTypeRequestDetails_lower(_ value: RequestDetails) -> RustBuffer {
     return FfiConverterTypeRequestDetails.lower(value)
+}
+
+
+/**
+ * What came out of a backup.
+ */
+public struct RestoredBackup: Equatable, Hashable {
+    /**
+     * Credentials that came in: each has to be collected again before it can be shown.
+     */
+    public let reenrol: [CredentialSummary]
+    /**
+     * How many were in this wallet already.
+     */
+    public let known: UInt64
+    /**
+     * How many lines of the log came in.
+     */
+    public let activity: UInt64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Credentials that came in: each has to be collected again before it can be shown.
+         */reenrol: [CredentialSummary],
+        /**
+         * How many were in this wallet already.
+         */known: UInt64,
+        /**
+         * How many lines of the log came in.
+         */activity: UInt64) {
+        self.reenrol = reenrol
+        self.known = known
+        self.activity = activity
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension RestoredBackup: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeRestoredBackup: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RestoredBackup {
+        return
+            try RestoredBackup(
+                reenrol: FfiConverterSequenceTypeCredentialSummary.read(from: &buf),
+                known: FfiConverterUInt64.read(from: &buf),
+                activity: FfiConverterUInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RestoredBackup, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeCredentialSummary.write(value.reenrol, into: &buf)
+        FfiConverterUInt64.write(value.known, into: &buf)
+        FfiConverterUInt64.write(value.activity, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRestoredBackup_lift(_ buf: RustBuffer) throws -> RestoredBackup {
+    return try FfiConverterTypeRestoredBackup.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRestoredBackup_lower(_ value: RestoredBackup) -> RustBuffer {
+    return FfiConverterTypeRestoredBackup.lower(value)
 }
 
 
@@ -10288,6 +10459,12 @@ private let initializationResult: InitializationResult = {
     if (uniffi_carekey_wallet_ffi_checksum_method_vault_entries() != 64336) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_carekey_wallet_ffi_checksum_method_vault_export_backup() != 8969) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_carekey_wallet_ffi_checksum_method_vault_import_backup() != 26606) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_carekey_wallet_ffi_checksum_method_vault_remove_entry() != 16772) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -10328,6 +10505,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_carekey_wallet_ffi_checksum_method_wallet_lock_state() != 33336) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_status() != 12343) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_carekey_wallet_ffi_checksum_method_wallet_search() != 46077) {

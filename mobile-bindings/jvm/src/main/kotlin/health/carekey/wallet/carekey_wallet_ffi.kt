@@ -956,6 +956,10 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_vault_entries(
     ): Int
+    external fun uniffi_carekey_wallet_ffi_checksum_method_vault_export_backup(
+    ): Int
+    external fun uniffi_carekey_wallet_ffi_checksum_method_vault_import_backup(
+    ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_vault_remove_entry(
     ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_credential_delete(
@@ -983,6 +987,8 @@ internal object IntegrityCheckingUniffiLib {
     external fun uniffi_carekey_wallet_ffi_checksum_method_wallet_lock(
     ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_wallet_lock_state(
+    ): Int
+    external fun uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_status(
     ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_wallet_search(
     ): Int
@@ -1131,6 +1137,10 @@ internal object UniffiLib {
     ): Long
     external fun uniffi_carekey_wallet_ffi_fn_method_vault_entries(`ptr`: Long,
     ): Long
+    external fun uniffi_carekey_wallet_ffi_fn_method_vault_export_backup(`ptr`: Long,
+    ): Long
+    external fun uniffi_carekey_wallet_ffi_fn_method_vault_import_backup(`ptr`: Long,`backup`: RustBuffer.ByValue,`code`: RustBuffer.ByValue,
+    ): Long
     external fun uniffi_carekey_wallet_ffi_fn_method_vault_remove_entry(`ptr`: Long,`id`: RustBuffer.ByValue,
     ): Long
     external fun uniffi_carekey_wallet_ffi_fn_clone_credential(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
@@ -1167,6 +1177,8 @@ internal object UniffiLib {
     ): Unit
     external fun uniffi_carekey_wallet_ffi_fn_method_wallet_lock_state(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
+    external fun uniffi_carekey_wallet_ffi_fn_method_wallet_refresh_status(`ptr`: Long,
+    ): Long
     external fun uniffi_carekey_wallet_ffi_fn_method_wallet_search(`ptr`: Long,`text`: RustBuffer.ByValue,
     ): Long
     external fun uniffi_carekey_wallet_ffi_fn_method_wallet_unlock(`ptr`: Long,`entryId`: RustBuffer.ByValue,`prompt`: RustBuffer.ByValue,
@@ -1392,6 +1404,12 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_carekey_wallet_ffi_checksum_method_vault_entries() and 0xFFFF) != 64336) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
+    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_vault_export_backup() and 0xFFFF) != 8969) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_vault_import_backup() and 0xFFFF) != 26606) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
     if ((lib.uniffi_carekey_wallet_ffi_checksum_method_vault_remove_entry() and 0xFFFF) != 16772) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
@@ -1432,6 +1450,9 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_lock_state() and 0xFFFF) != 33336) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_status() and 0xFFFF) != 12343) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_search() and 0xFFFF) != 46077) {
@@ -1813,6 +1834,29 @@ public object FfiConverterUInt: FfiConverter<UInt, Int> {
 
     override fun write(value: UInt, buf: ByteBuffer) {
         buf.putInt(value.toInt())
+    }
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterULong: FfiConverter<ULong, Long> {
+    override fun lift(value: Long): ULong {
+        return value.toULong()
+    }
+
+    override fun read(buf: ByteBuffer): ULong {
+        return lift(buf.getLong())
+    }
+
+    override fun lower(value: ULong): Long {
+        return value.toLong()
+    }
+
+    override fun allocationSize(value: ULong) = 8UL
+
+    override fun write(value: ULong, buf: ByteBuffer) {
+        buf.putLong(value.toLong())
     }
 }
 
@@ -5283,6 +5327,17 @@ public interface VaultInterface {
     suspend fun `entries`(): List<EntrySummary>
 
     /**
+     * Everything that may move to another phone, sealed: the recovery code opens it. Keys of credentials never move.
+     */
+    suspend fun `exportBackup`(): kotlin.ByteArray
+
+    /**
+     * Takes in a backup of another phone with that phone's recovery code. Its credentials have to be collected again
+     * before they can be shown.
+     */
+    suspend fun `importBackup`(`backup`: kotlin.ByteArray, `code`: kotlin.String): RestoredBackup
+
+    /**
      * Removes a way to unlock; no other is needed or changed.
      */
     suspend fun `removeEntry`(`id`: kotlin.String)
@@ -5489,6 +5544,57 @@ open class Vault: Disposable, AutoCloseable, VaultInterface
         { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer(future) },
         // lift function
         { FfiConverterSequenceTypeEntrySummary.lift(it) },
+        // Error FFI converter
+        WalletException.ErrorHandler,
+    )
+    }
+
+
+    /**
+     * Everything that may move to another phone, sealed: the recovery code opens it. Keys of credentials never move.
+     */
+    @Throws(WalletException::class)
+    @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
+    override suspend fun `exportBackup`() : kotlin.ByteArray {
+        return uniffiRustCallAsync(
+        callWithHandle { uniffiHandle ->
+            UniffiLib.uniffi_carekey_wallet_ffi_fn_method_vault_export_backup(
+                uniffiHandle,
+
+            )
+        },
+        { future, callback, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer(future, callback, continuation) },
+        { future, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer(future, continuation) },
+        { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer(future) },
+        // lift function
+        { FfiConverterByteArray.lift(it) },
+        // Error FFI converter
+        WalletException.ErrorHandler,
+    )
+    }
+
+
+    /**
+     * Takes in a backup of another phone with that phone's recovery code. Its credentials have to be collected again
+     * before they can be shown.
+     */
+    @Throws(WalletException::class)
+    @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
+    override suspend fun `importBackup`(`backup`: kotlin.ByteArray, `code`: kotlin.String) : RestoredBackup {
+        return uniffiRustCallAsync(
+        callWithHandle { uniffiHandle ->
+            UniffiLib.uniffi_carekey_wallet_ffi_fn_method_vault_import_backup(
+                uniffiHandle,
+
+        FfiConverterByteArray.lower(`backup`),
+        FfiConverterString.lower(`code`),
+            )
+        },
+        { future, callback, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer(future, callback, continuation) },
+        { future, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer(future, continuation) },
+        { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer(future) },
+        // lift function
+        { FfiConverterTypeRestoredBackup.lift(it) },
         // Error FFI converter
         WalletException.ErrorHandler,
     )
@@ -5709,6 +5815,12 @@ public interface WalletInterface {
      * Whether the wallet can be used now.
      */
     fun `lockState`(): LockState
+
+    /**
+     * Asks the issuers' status lists what became of the credentials, and returns all of them. A list that does not answer
+     * changes nothing.
+     */
+    suspend fun `refreshStatus`(): List<CredentialSummary>
 
     /**
      * Those in which every word of `text` occurs: in name, kind, description or issuer.
@@ -6072,6 +6184,31 @@ open class Wallet: Disposable, AutoCloseable, WalletInterface
     )
     }
 
+
+
+    /**
+     * Asks the issuers' status lists what became of the credentials, and returns all of them. A list that does not answer
+     * changes nothing.
+     */
+    @Throws(WalletException::class)
+    @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
+    override suspend fun `refreshStatus`() : List<CredentialSummary> {
+        return uniffiRustCallAsync(
+        callWithHandle { uniffiHandle ->
+            UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_refresh_status(
+                uniffiHandle,
+
+            )
+        },
+        { future, callback, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer(future, callback, continuation) },
+        { future, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer(future, continuation) },
+        { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer(future) },
+        // lift function
+        { FfiConverterSequenceTypeCredentialSummary.lift(it) },
+        // Error FFI converter
+        WalletException.ErrorHandler,
+    )
+    }
 
 
     /**
@@ -8590,6 +8727,61 @@ public object FfiConverterTypeRequestDetails: FfiConverterRustBuffer<RequestDeta
             FfiConverterBoolean.write(value.`encrypted`, buf)
             FfiConverterBoolean.write(value.`answerable`, buf)
             FfiConverterSequenceTypeRequestWarning.write(value.`warnings`, buf)
+    }
+}
+
+
+
+/**
+ * What came out of a backup.
+ */
+data class RestoredBackup (
+    /**
+     * Credentials that came in: each has to be collected again before it can be shown.
+     */
+    val `reenrol`: List<CredentialSummary>
+    ,
+    /**
+     * How many were in this wallet already.
+     */
+    val `known`: kotlin.ULong
+    ,
+    /**
+     * How many lines of the log came in.
+     */
+    val `activity`: kotlin.ULong
+
+){
+
+
+
+
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeRestoredBackup: FfiConverterRustBuffer<RestoredBackup> {
+    override fun read(buf: ByteBuffer): RestoredBackup {
+        return RestoredBackup(
+            FfiConverterSequenceTypeCredentialSummary.read(buf),
+            FfiConverterULong.read(buf),
+            FfiConverterULong.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: RestoredBackup) = (
+            FfiConverterSequenceTypeCredentialSummary.allocationSize(value.`reenrol`) +
+            FfiConverterULong.allocationSize(value.`known`) +
+            FfiConverterULong.allocationSize(value.`activity`)
+    )
+
+    override fun write(value: RestoredBackup, buf: ByteBuffer) {
+            FfiConverterSequenceTypeCredentialSummary.write(value.`reenrol`, buf)
+            FfiConverterULong.write(value.`known`, buf)
+            FfiConverterULong.write(value.`activity`, buf)
     }
 }
 
