@@ -18,6 +18,9 @@ pub mod conformance {}
 #[doc = include_str!("manual/vault.md")]
 pub mod vault {}
 
+#[doc = include_str!("manual/attestation.md")]
+pub mod attestation {}
+
 #[doc = include_str!("manual/decisions.md")]
 pub mod decisions {}
 

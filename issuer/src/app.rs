@@ -276,11 +276,8 @@ impl App {
             self.issuer.replace_certificates(chain(&self.keys));
         }
         if !self.sources.is_empty() {
-            // A file that went bad leaves what was loaded before; it runs out by its own dates.
-            match self.sources.load(self.clock.now()).await {
-                Ok(trust) => self.issuer.replace_attestation_trust(trust),
-                Err(error) => tracing::error!(%error, "attestation data could not be loaded anew"),
-            }
+            let before = self.issuer.attestation_trust();
+            self.issuer.replace_attestation_trust(self.sources.renew(&before, self.clock.now()).await);
         }
         Ok(gone)
     }

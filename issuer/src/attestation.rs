@@ -69,22 +69,30 @@ impl Sources {
     /// # Errors
     /// Names the file or address that cannot be used.
     pub(crate) async fn load(&self, now: UnixTime) -> Result<AttestationTrust, StartError> {
-        let metadata = match &self.metadata {
-            Some(metadata) => Some(load_metadata(metadata, &self.data, now)?),
-            None => None,
-        };
-        let android = match &self.android {
-            Some(android) => Some(AndroidTrust {
-                roots: roots(&android.roots, google_roots)?,
-                status: self.status(android, now).await?,
-            }),
-            None => None,
-        };
         let apple = match &self.apple {
             Some(apple) => roots(&apple.roots, apple_roots)?,
             None => Vec::new(),
         };
-        Ok(AttestationTrust { metadata, android, apple })
+        Ok(AttestationTrust { metadata: self.metadata(now)?, android: self.android(now).await?, apple })
+    }
+
+    /// Loads anew what changes while the service runs. What went bad leaves what was loaded before, which runs out by its
+    /// own dates; one source does not hold up the other.
+    pub(crate) async fn renew(&self, before: &AttestationTrust, now: UnixTime) -> AttestationTrust {
+        let told = |error: &StartError| tracing::error!(%error, "attestation data could not be loaded anew");
+        let metadata = self.metadata(now).inspect_err(told).unwrap_or_else(|_| before.metadata.clone());
+        let android = self.android(now).await.inspect_err(told).unwrap_or_else(|_| before.android.clone());
+        AttestationTrust { metadata, android, apple: before.apple.clone() }
+    }
+
+    fn metadata(&self, now: UnixTime) -> Result<Option<VerifiedMetadata>, StartError> {
+        self.metadata.as_ref().map(|metadata| load_metadata(metadata, &self.data, now)).transpose()
+    }
+
+    async fn android(&self, now: UnixTime) -> Result<Option<AndroidTrust>, StartError> {
+        let Some(android) = &self.android else { return Ok(None) };
+        let status = self.status(android, now).await?;
+        Ok(Some(AndroidTrust { roots: roots(&android.roots, google_roots)?, status }))
     }
 
     /// The revocation list: usable for the operator's time since the file was written.

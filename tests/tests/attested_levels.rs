@@ -349,6 +349,32 @@ async fn phones_that_fall_short_get_nothing_over_http() {
 }
 
 #[tokio::test]
+async fn metadata_that_went_bad_holds_up_no_status_list() {
+    let (fido, android, folder) = (Fido::new(), AndroidMaker::default(), tempfile::tempdir().unwrap());
+    let metadata = fido.publish(folder.path(), 7);
+    let blob = metadata.blob.clone();
+    let (root, list) = (folder.path().join("google.pem"), folder.path().join("status.json"));
+    std::fs::write(&root, &android.root.pem).unwrap();
+    std::fs::write(&list, status_list(&[])).unwrap();
+    let status_list_file = Some(list.clone());
+    let world = World::start_with(Records::Memory, |issuer, _| {
+        issuer.fido_metadata = Some(metadata);
+        issuer.android_attestation = Some(AndroidAttestation {
+            roots: vec![root],
+            status_list: status_list_file,
+            ..AndroidAttestation::default()
+        });
+    })
+    .await;
+    std::fs::write(&blob, "nothing").unwrap();
+    std::fs::write(&list, status_list(&["abc"])).unwrap();
+    world.issuer.upkeep().await.unwrap();
+    let trust = world.issuer.issuer().attestation_trust();
+    assert_eq!(trust.metadata.as_ref().unwrap().number(), 7);
+    assert_eq!(trust.android.as_ref().unwrap().status.len(), 1);
+}
+
+#[tokio::test]
 async fn the_status_list_is_fetched_and_kept() {
     let android = AndroidMaker::default();
     let folder = tempfile::tempdir().unwrap();

@@ -34,6 +34,22 @@ fn the_examples_of_the_readme_are_read_as_they_say() {
     assert_eq!(verifier.trust[0].anchors, [Path::new("/etc/carekey/hospital-ca.pem")]);
 }
 
+#[test]
+fn the_example_of_the_page_on_attestation_is_read_as_it_says() {
+    let blocks = toml_blocks(include_str!("../../core/src/manual/attestation.md"));
+    let [example] = blocks.as_slice() else { panic!("{} examples", blocks.len()) };
+    let issuer: carekey_issuer::Config = load(example, "CAREKEY_ISSUER");
+    let settings = issuer.settings("https://issuer.hospital.example");
+    settings.check().unwrap();
+    assert_eq!(settings.grading.android.min_patch_level, Some(202_601));
+    assert!(!settings.grading.android.accept_pin && !settings.grading.apple.allow_development);
+    let apps = &settings.wallets[0].apps;
+    assert_eq!((apps.android[0].package.as_str(), apps.apple.len()), ("example.wallet", 1));
+    let android = issuer.android_attestation.unwrap();
+    assert_eq!((android.status_max_age_hours, android.roots.len()), (72, 0));
+    assert_eq!(android.status_url.unwrap().host_str(), Some("android.googleapis.com"));
+}
+
 /// The rows of a section of the table of defaults: names of members, default.
 fn rows(section: &str) -> Vec<(Vec<String>, &'static str)> {
     let text = DEFAULTS.split("## ").find(|part| part.starts_with(section)).unwrap();
