@@ -8,10 +8,12 @@
 //!
 //! Every judgement is a pure function of what is held and the time; nothing is fetched here.
 
+pub mod authorities;
 pub mod federation;
 pub mod issuers;
 pub mod trusted_list;
 pub mod verifiers;
 
+pub use authorities::KnownAuthorities;
 pub use issuers::{IssuerRule, IssuerTrust, ListedAnchor, TrustBasis, TrustedBy, TrustedIssuer};
-pub use verifiers::VerifierTrust;
+pub use verifiers::{Attester, VerifierTrust};

@@ -16,7 +16,7 @@ use carekey_core::encoding::{base64, base64url, sha256};
 use carekey_core::format::any::UnverifiedPresented;
 use carekey_core::format::sd_jwt_vc::verify::UnverifiedSdJwtVc;
 use carekey_core::holder::presentation::{
-    self, Choice, Delivery, PresentationContext, PresentationReview, Selection,
+    self, Choice, Delivery, PresentationContext, PresentationReview, PresentationRules, Selection,
 };
 use carekey_core::holder::{HttpRequest, HttpResponse, Method, StoredCredential};
 use carekey_core::jose::{jwe, jws};
@@ -28,6 +28,7 @@ use carekey_core::protocol::openid4vp::link::{RequestLink, RequestUriMethod};
 use carekey_core::protocol::openid4vp::request::ResponseMode;
 use carekey_core::protocol::openid4vp::response::{FormResponse, UnverifiedResponse};
 use carekey_core::protocol::openid4vp::signed_request::{self, RequestKeyName, VerifierAuthentication};
+use carekey_core::protocol::openid4vp::transaction_types::TransactionTypes;
 use carekey_core::random::SystemRandom;
 use carekey_core::status::token_status_list::{Status, UnverifiedStatusListToken};
 use carekey_core::trust::{IssuerRule, IssuerTrust, VerifierTrust};
@@ -64,6 +65,8 @@ fn new_request(dcql: Value, step_up: Option<StepUpDemand>, response_mode: Respon
         locale: Some("en".into()),
         step_up,
         transaction_data: Vec::new(),
+        transaction_types: TransactionTypes::default(),
+        expected_origins: Vec::new(),
         response_mode,
         lifetime: 300,
     }
@@ -98,6 +101,7 @@ impl Portal {
             ClientIdPrefix::X509SanDns => HOST.to_owned(),
             ClientIdPrefix::X509Hash => base64url::encode(&sha256(&base64::decode(&self.x5c[0]).unwrap())),
             ClientIdPrefix::DecentralizedIdentifier => self.did.as_str().to_owned(),
+            ClientIdPrefix::VerifierAttestation | ClientIdPrefix::Origin => panic!("not in these tests"),
         };
         let client_id = ClientId::new(prefix, &original);
         PresentationRequest::new("1".into(), new, client_id, response_uri, NOW, &SystemRandom).unwrap()
@@ -220,6 +224,7 @@ fn context<'a>(
         dids: &Offline,
         keys: &world.keys,
         trust,
+        rules: PresentationRules::none(),
         rp_id: RP_ID,
         origin: ORIGIN,
         clock: &*world.clock,
@@ -501,6 +506,7 @@ async fn nothing_prints_what_is_shown_to_the_person() {
         accepted: true,
         code: None,
         redirect_uri: Some("https://portal.example/done?response_code=geheim".parse().unwrap()),
+        platform: None,
     };
     let printed = format!("{delivery:?}");
     assert!(printed.contains("portal.example") && !printed.contains("geheim"), "{printed}");
@@ -617,7 +623,9 @@ async fn unusable_requests_are_answered_with_their_error() {
     let (world, portal) = (World::new(), Portal::new());
     let credentials = [world.credential(Wanted::default()).await];
     let payment = json!({"type": "https://example.org/payment", "credential_ids": ["patient"]});
-    let unknown = NewRequest { transaction_data: vec![payment], ..usual() };
+    let types = json!([{"type": "https://example.org/payment", "title": "Pay", "fields": []}]);
+    let transaction_types = TransactionTypes::new(serde_json::from_value(types).unwrap()).unwrap();
+    let unknown = NewRequest { transaction_data: vec![payment], transaction_types, ..usual() };
     for (new, change, fault, error) in [
         (unknown, None, "transaction_data_type", "invalid_transaction_data"),
         (
@@ -726,6 +734,7 @@ async fn requests_that_do_not_authenticate() {
             match portal.key_name(*prefix) {
                 RequestKeyName::X5c(chain) => header.insert("x5c".into(), json!(chain)),
                 RequestKeyName::Kid(kid) => header.insert("kid".into(), json!(kid)),
+                RequestKeyName::Attestation(jwt) => header.insert("jwt".into(), json!(jwt)),
             };
             change(&mut header, &mut claims);
             let input = jws::signing_input(&header, Value::Object(claims).to_string().as_bytes()).unwrap();

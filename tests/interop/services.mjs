@@ -67,6 +67,11 @@ patient_identity = ["${hospital}/vct/patient-identity"]
 
 [[trust]]
 anchors = ["hospital/ca.pem"]
+
+[[transaction_types]]
+type = "urn:example:consent:1"
+title = "Consent"
+fields = [{ name = "text", label = "What for", kind = "text" }]
 `, folder)
   const api = (base, token) => async (method, path, body) => {
     const response = await fetch(base + path, {

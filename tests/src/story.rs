@@ -21,6 +21,7 @@ use carekey_core::limits::Limits;
 use carekey_core::protocol::openid4vp::client_id::{ClientId, ClientIdPrefix};
 use carekey_core::protocol::openid4vp::dcql::DcqlQuery;
 use carekey_core::protocol::openid4vp::request::ResponseMode;
+use carekey_core::protocol::openid4vp::transaction_types::TransactionTypes;
 use carekey_core::random::SystemRandom;
 use carekey_core::status::reference::StatusReference;
 use carekey_core::status::token_status_list::{
@@ -195,6 +196,8 @@ impl Asking {
             locale: Some("en".to_owned()),
             step_up: self.step_up,
             transaction_data: Vec::new(),
+            transaction_types: TransactionTypes::default(),
+            expected_origins: Vec::new(),
             response_mode: ResponseMode::DirectPost,
             lifetime: 300,
         };

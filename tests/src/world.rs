@@ -13,7 +13,9 @@ use carekey_core::binding::claim::ClientKind;
 use carekey_core::clock::{Clock, FixedClock, SystemClock};
 use carekey_core::holder::http::{HttpClient, HttpRequest, HttpResponse};
 use carekey_core::holder::issuance::{self, IssuanceContext};
-use carekey_core::holder::presentation::{self, Delivery, PresentationContext, PresentationReview};
+use carekey_core::holder::presentation::{
+    self, Delivery, PresentationContext, PresentationReview, PresentationRules,
+};
 use carekey_core::holder::{
     HolderKeyInfo, HolderKeys, KeyPurpose, SignItem, StoredCredential, WalletIdentity,
 };
@@ -374,6 +376,7 @@ impl Wallet {
             dids: &self.dids,
             keys: &self.keys,
             trust: &self.verifiers,
+            rules: PresentationRules::none(),
             rp_id: &self.identity.rp_id,
             origin: WALLET,
             clock: &*self.clock,

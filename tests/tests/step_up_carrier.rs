@@ -6,6 +6,7 @@ use carekey_core::attestation::level::AssuranceLevel;
 use carekey_core::protocol::openid4vp::client_id::{ClientId, ClientIdPrefix};
 use carekey_core::protocol::openid4vp::dcql::DcqlQuery;
 use carekey_core::protocol::openid4vp::request::ResponseMode;
+use carekey_core::protocol::openid4vp::transaction_types::TransactionTypes;
 use carekey_core::random::SystemRandom;
 use carekey_core::verifier::{NewRequest, PresentationRequest, StepUpCarrier, StepUpDemand};
 use carekey_tests::story::{Answer, Issuance, Judging, NOW, VCT, VERIFIER};
@@ -24,6 +25,8 @@ fn request() -> PresentationRequest {
         locale: None,
         step_up: Some(StepUpDemand { min_level: AssuranceLevel::Uv, max_age: 120, carrier }),
         transaction_data: Vec::new(),
+        transaction_types: TransactionTypes::default(),
+        expected_origins: Vec::new(),
         response_mode: ResponseMode::DirectPost,
         lifetime: 300,
     };

@@ -38,3 +38,46 @@ if (request) {
   });
   source.addEventListener("open", later);
 }
+
+// The Digital Credentials API, where the browser has it.
+const hasDigital = typeof DigitalCredential !== "undefined" && Boolean(navigator.credentials);
+for (const choice of document.querySelectorAll("[data-needs-digital]")) choice.hidden = !hasDigital;
+
+const post = (address, fields) =>
+  fetch(address, { method: "POST", body: new URLSearchParams(fields), headers: { accept: "application/json" } });
+
+const chooser = document.querySelector("[data-digital]");
+if (chooser) {
+  chooser.hidden = !hasDigital;
+  document.querySelector("[data-digital-missing]").hidden = hasDigital;
+  chooser.addEventListener("click", async () => {
+    chooser.disabled = true;
+    try {
+      // At once: the browser wants the click.
+      const { protocol, data } = await navigator.credentials.get({
+        mediation: "required",
+        digital: JSON.parse(chooser.dataset.digital)
+      });
+      const object = typeof data === "string" ? JSON.parse(data) : data;
+      const answer = JSON.stringify({ protocol, data: object });
+      await post(chooser.dataset.answer, { csrf: chooser.dataset.csrf, answer });
+    } finally {
+      chooser.disabled = false;
+    }
+  });
+}
+
+// Back from a wallet on this device, with a code or with the answer; neither stays in the address or the history.
+const landing = document.querySelector("[data-return]");
+if (landing) {
+  const code = new URLSearchParams(location.search).get("response_code");
+  const fields = code ? { response_code: code } : { fragment: location.hash.slice(1) };
+  history.replaceState(null, "", location.pathname);
+  post(landing.dataset.return, fields).then(async (response) => {
+    if (response.ok) return location.replace(landing.dataset.next);
+    const { code: reason } = await response.json().catch(() => ({}));
+    document.getElementById("returning").textContent =
+      `The answer was not taken here (${(reason || "unknown").replaceAll("_", " ")}).`;
+    return undefined;
+  });
+}

@@ -19,6 +19,7 @@ use carekey_core::clock::{Clock, UnixTime};
 use carekey_core::did::DidResolver;
 use carekey_core::format::data_integrity::Contexts;
 use carekey_core::holder::HttpClient;
+use carekey_core::protocol::openid4vp::transaction_types::TransactionTypes;
 use carekey_core::random::Random;
 use carekey_core::store::{Sealed, Store};
 use carekey_core::verifier::Policy;
@@ -34,11 +35,11 @@ use url::Url;
 use crate::config::Config;
 use crate::routes::portal;
 
-pub use create::{CreateRequest, CreatedRequest, RequestUriMethodName};
+pub use create::{CreateRequest, CreatedRequest, DigitalArgument, DigitalRequests, RequestUriMethodName};
 pub use events::StateEvent;
 pub use outcome::{Outcome, RequestView};
-pub use record::RequestState;
-pub use respond::{Accepted, ResponseRefused};
+pub use record::{Flow, RequestState, SessionBinding};
+pub use respond::{Accepted, Brought, ResponseRefused};
 pub use vc_api::VcOptions;
 
 /// Records deleted in one step of the clean-up.
@@ -51,6 +52,7 @@ pub struct App {
     identity: identity::Identity,
     trust: trust::Trust,
     policy: Policy,
+    transaction_types: TransactionTypes,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -125,8 +127,13 @@ impl App {
                 &folder.join("trusted-lists"),
                 clock.now(),
             )?,
-            policy: config.policy.policy(),
-            identity: identity::Identity::new(keys, &public_url).map_err(std::io::Error::other)?,
+            policy: Policy {
+                authorities: crate::config::authorities(&config.authorities, Path::new(""))?,
+                ..config.policy.policy()
+            },
+            transaction_types: TransactionTypes::new(config.transaction_types.clone())
+                .map_err(std::io::Error::other)?,
+            identity: identity::Identity::open(keys, &public_url, config.verifier_attestation.as_deref())?,
             gatherer: gather::Gatherer::new(Arc::clone(&http), Arc::clone(&dids)),
             contexts,
             http,

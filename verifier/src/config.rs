@@ -8,8 +8,9 @@ use carekey_core::encoding::json;
 use carekey_core::limits::Limits;
 use carekey_core::protocol::openid4vp::client_id::ClientIdPrefix;
 use carekey_core::protocol::openid4vp::request::ResponseMode;
-use carekey_core::trust::IssuerRule;
+use carekey_core::protocol::openid4vp::transaction_types::TransactionType;
 use carekey_core::trust::federation::FederationAnchor;
+use carekey_core::trust::{IssuerRule, KnownAuthorities};
 use carekey_core::verifier::Policy;
 use carekey_service::fetch::FetchConfig;
 use carekey_service::limit::LimitConfig;
@@ -54,6 +55,12 @@ pub struct Config {
     pub types: TypesConfig,
     /// Which issuers count, for which credential types. Nobody else.
     pub trust: Vec<TrustRule>,
+    /// Copies of the trusted lists and federations that queries may name in `trusted_authorities`.
+    pub authorities: Vec<AuthorityConfig>,
+    /// Transaction data types that requests may use, beside the biometric step-up.
+    pub transaction_types: Vec<TransactionType>,
+    /// File with the verifier attestation (a JWT) for the client identifier prefix `verifier_attestation`.
+    pub verifier_attestation: Option<PathBuf>,
     /// The W3C VC-API.
     pub vc_api: VcApiConfig,
     /// The DID resolver.
@@ -125,6 +132,8 @@ pub struct PolicyConfig {
     pub accept_unknown_status: bool,
     /// Whether every credential must name a status list.
     pub require_status: bool,
+    /// Whether only answers count that are tied to the session that asked: no cross-device requests (HAIP 1.0 section 5.1).
+    pub require_session_binding: bool,
     /// The lowest protection of the second key in a step-up.
     pub min_key_protection: KeyProtection,
     /// Seconds that the issuer's grading of the second key may be old; absent: as old as the credential.
@@ -192,6 +201,9 @@ impl Default for Config {
             policy: PolicyConfig::default(),
             types: TypesConfig::default(),
             trust: Vec::new(),
+            authorities: Vec::new(),
+            transaction_types: Vec::new(),
+            verifier_attestation: None,
             vc_api: VcApiConfig::default(),
             resolver: ResolverConfig::default(),
         }
@@ -207,6 +219,7 @@ impl Default for PolicyConfig {
             status_seconds: policy.status_max_age,
             accept_unknown_status: policy.accept_unknown_status,
             require_status: policy.require_status,
+            require_session_binding: false,
             min_key_protection: policy.min_key_protection,
             evaluation_seconds: policy.max_evaluation_age,
         }
@@ -224,6 +237,7 @@ impl PolicyConfig {
             require_status: self.require_status,
             min_key_protection: self.min_key_protection,
             max_evaluation_age: self.evaluation_seconds,
+            authorities: KnownAuthorities::NONE,
             limits: Limits::DEFAULT,
         }
     }
@@ -232,6 +246,35 @@ impl PolicyConfig {
 /// The trust rules without what their lists add, files read relative to `folder`. The error names file or DID.
 pub fn trust(rules: &[TrustRule], folder: &Path) -> std::io::Result<Vec<IssuerRule>> {
     rules.iter().map(|rule| read_rule(rule, folder)).collect()
+}
+
+/// A copy of a trusted list or of a federation.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct AuthorityConfig {
+    /// Identifier of an ETSI trusted list.
+    pub etsi_tl: Option<String>,
+    /// PEM files with the certificates on that list and on those that it refers to.
+    pub certificates: Vec<PathBuf>,
+    /// Entity of an OpenID Federation.
+    pub openid_federation: Option<String>,
+    /// Issuers with a valid trust chain to that entity.
+    pub issuers: Vec<String>,
+}
+
+/// The copies of lists and federations, certificates read from their files (relative to `folder`). The error names the
+/// file.
+pub fn authorities(list: &[AuthorityConfig], folder: &Path) -> std::io::Result<KnownAuthorities> {
+    let mut known = KnownAuthorities::NONE;
+    for one in list {
+        if let Some(id) = &one.etsi_tl {
+            known = known.with_etsi_list(id, &trusted_lists::read_anchors(&one.certificates, folder)?);
+        }
+        if let Some(id) = &one.openid_federation {
+            known = known.with_federation(id, one.issuers.iter().cloned());
+        }
+    }
+    Ok(known)
 }
 
 fn read_rule(rule: &TrustRule, folder: &Path) -> std::io::Result<IssuerRule> {

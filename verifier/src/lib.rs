@@ -42,6 +42,7 @@ pub fn routes() -> Vec<Route> {
         ("/api/requests",              &["POST"],        Management, post(routes::create_request::create)),
         ("/api/requests/{id}",         &["GET"],         Management, get(routes::outcome::outcome)),
         ("/api/requests/{id}/events",  &["GET"],         Management, get(routes::events::events)),
+        ("/api/requests/{id}/response", &["POST"],       Management, post(routes::brought::receive)),
         ("/api/response-codes",        &["POST"],        Management, post(routes::response_code::redeem)),
         ("/oid4vp/requests/{id}",      &["GET", "POST"], Public,
             get(routes::request_object::by_get).post(routes::request_object::by_post)),

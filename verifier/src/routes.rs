@@ -1,5 +1,6 @@
 //! One file per route: extract, call the service, map the result.
 
+pub mod brought;
 pub mod create_request;
 pub mod did_document;
 pub mod events;

@@ -303,6 +303,10 @@ pub enum VerifierAuthentication {
     Certificate,
     /// A key of its DID.
     Did,
+    /// An attestation of somebody whom the wallet trusts for it.
+    Attestation,
+    /// Only by the platform, which says from which web origin or app the request came.
+    Origin,
     /// Not at all: only the address of the response is known.
     None,
 }

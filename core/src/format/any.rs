@@ -3,6 +3,8 @@
 //!
 //! Issuer, wallet and verifier use these; what a format needs of its own stays in its folder.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value};
 
 use crate::clock::UnixTime;
@@ -15,7 +17,9 @@ use crate::format::sd_jwt_vc::key_binding::{
     KeyBindingCheck, KeyBindingDraft, KeyBindingInput, TransactionDataHashes,
 };
 use crate::format::sd_jwt_vc::present::Presentation as SdJwtPresentation;
-use crate::format::sd_jwt_vc::verify::{Timing, UnverifiedSdJwtVc, VerifiedPresentation as BoundSdJwtVc};
+use crate::format::sd_jwt_vc::verify::{
+    Timing, UnverifiedSdJwtVc, VerifiedPresentation as BoundSdJwtVc, VerifiedSdJwtVc,
+};
 use crate::format::w3c::credential::BASE_TYPE;
 use crate::format::w3c::{UnverifiedW3cVc, UnverifiedW3cVp, VerifiedW3cVp, present};
 use crate::jose::jwk::Jwk;
@@ -131,6 +135,11 @@ impl UnverifiedCredential {
             Self::SdJwtVc(read) => read.issuer_key_reference(),
             Self::W3c(read) => read.issuer_key_reference(),
         }
+    }
+
+    /// The certificates of the issuer's key, where the credential carries them.
+    pub fn issuer_certificates(&self) -> Option<Vec<String>> {
+        certificates(self.issuer_key_reference())
     }
 
     /// HK: the key that the credential is bound to, as claimed.
@@ -338,13 +347,48 @@ impl UnverifiedPresented {
         }
     }
 
-    /// Whether the holder names transaction data that they approve, as claimed.
-    pub fn approves_transaction_data(&self) -> bool {
+    /// As [`UnverifiedCredential::issuer_certificates`].
+    pub fn issuer_certificates(&self) -> Option<Vec<String>> {
+        certificates(self.issuer_key_reference())
+    }
+
+    /// Whether a holder's proof came with it. A W3C presentation cannot be read without.
+    pub fn has_holder_proof(&self) -> bool {
         match self {
-            Self::SdJwtVc(read) => read
-                .key_binding()
-                .is_some_and(|key_binding| key_binding.claims().contains_key("transaction_data_hashes")),
-            Self::W3c(read) => read.approves_transaction_data(),
+            Self::SdJwtVc(read) => read.key_binding().is_some(),
+            Self::W3c(_) => true,
+        }
+    }
+
+    /// The hashes of the transaction data that the holder approves, as claimed.
+    pub fn transaction_data_hashes(&self) -> Option<&Value> {
+        match self {
+            Self::SdJwtVc(read) => read.key_binding()?.claims().get("transaction_data_hashes"),
+            Self::W3c(read) => read.transaction_data_hashes(),
+        }
+    }
+
+    /// For whom the holder made it, as claimed.
+    pub fn claimed_audience(&self) -> Option<&str> {
+        match self {
+            Self::SdJwtVc(read) => read.key_binding()?.claims().get("aud")?.as_str(),
+            Self::W3c(read) => read.claimed_audience(),
+        }
+    }
+
+    /// Verifies the credential by its issuer's key alone, of an SD-JWT VC that came without a holder's proof: whoever
+    /// sent it may have it from somebody else.
+    ///
+    /// Errors of [`UnverifiedSdJwtVc::verify_credential`]; [`Error::Unsupported`] `dcql_holder_binding` for other formats.
+    pub fn verify_unbound(self, issuer: &IssuerKey, timing: Timing) -> Result<VerifiedPresented> {
+        match self {
+            Self::SdJwtVc(read) => {
+                Ok(VerifiedPresented::Unbound(Box::new(read.verify_credential(issuer, timing)?)))
+            }
+            Self::W3c(_) => {
+                let detail = "a W3C presentation without the holder's proof is not taken";
+                Err(Error::unsupported("dcql_holder_binding", detail))
+            }
         }
     }
 
@@ -366,20 +410,29 @@ impl UnverifiedPresented {
     }
 }
 
-/// A verified credential, presented by the holder of its key. Its status was **not** checked. `Debug` shows no claims.
+/// A verified credential, presented by the holder of its key, but for [`Self::Unbound`]. Its status was **not** checked.
+/// `Debug` shows no claims.
 #[derive(Debug, Clone)]
 pub enum VerifiedPresented {
     /// An SD-JWT+KB.
     SdJwtVc(Box<BoundSdJwtVc>),
     /// A W3C presentation of one credential.
     W3c(Box<VerifiedW3cVp>),
+    /// An SD-JWT VC without the holder's proof.
+    Unbound(Box<VerifiedSdJwtVc>),
 }
 
 impl VerifiedPresented {
+    /// Whether the holder proved the key that the credential names.
+    pub fn is_holder_bound(&self) -> bool {
+        !matches!(self, Self::Unbound(_))
+    }
+
     /// As [`UnverifiedCredential::claims`]: what is disclosed.
     pub fn claims(&self) -> &Map<String, Value> {
         match self {
             Self::SdJwtVc(bound) => bound.credential().claims(),
+            Self::Unbound(credential) => credential.claims(),
             Self::W3c(bound) => bound.credential().credential().document(),
         }
     }
@@ -389,6 +442,7 @@ impl VerifiedPresented {
     pub fn subject(&self) -> Map<String, Value> {
         match self {
             Self::SdJwtVc(bound) => bound.credential().claims().clone(),
+            Self::Unbound(credential) => credential.claims().clone(),
             Self::W3c(bound) => {
                 let mut subject = bound.credential().credential().subject().cloned().unwrap_or_default();
                 subject.remove("id");
@@ -401,6 +455,7 @@ impl VerifiedPresented {
     pub fn own_types(&self) -> Vec<&str> {
         match self {
             Self::SdJwtVc(bound) => vec![bound.credential().vct()],
+            Self::Unbound(credential) => vec![credential.vct()],
             Self::W3c(bound) => own(w3c_types(bound.credential().credential())),
         }
     }
@@ -409,6 +464,7 @@ impl VerifiedPresented {
     pub fn issuer(&self) -> &str {
         match self {
             Self::SdJwtVc(bound) => bound.credential().issuer(),
+            Self::Unbound(credential) => credential.issuer(),
             Self::W3c(bound) => bound.credential().credential().issuer(),
         }
     }
@@ -417,6 +473,7 @@ impl VerifiedPresented {
     pub fn validity(&self) -> Validity {
         match self {
             Self::SdJwtVc(bound) => bound.credential().validity(),
+            Self::Unbound(credential) => credential.validity(),
             Self::W3c(bound) => bound.credential().validity(),
         }
     }
@@ -427,6 +484,9 @@ impl VerifiedPresented {
             Self::SdJwtVc(bound) => {
                 Ok(bound.credential().status().cloned().map_or(StatusNamed::Nowhere, StatusNamed::Token))
             }
+            Self::Unbound(credential) => {
+                Ok(credential.status().cloned().map_or(StatusNamed::Nowhere, StatusNamed::Token))
+            }
             Self::W3c(bound) => w3c_status(bound.credential().credential()),
         }
     }
@@ -435,6 +495,7 @@ impl VerifiedPresented {
     pub fn holder_key(&self) -> Option<&PublicKey> {
         match self {
             Self::SdJwtVc(bound) => bound.credential().holder_key(),
+            Self::Unbound(credential) => credential.holder_key(),
             Self::W3c(bound) => Some(bound.holder_key()),
         }
     }
@@ -443,6 +504,10 @@ impl VerifiedPresented {
     pub fn statements(&self) -> &Map<String, Value> {
         match self {
             Self::SdJwtVc(bound) => bound.key_binding().claims(),
+            Self::Unbound(_) => {
+                static NOTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+                &NOTHING
+            }
             Self::W3c(bound) => bound.statements(),
         }
     }
@@ -451,6 +516,7 @@ impl VerifiedPresented {
     pub fn transaction_data(&self) -> Option<&TransactionDataHashes> {
         match self {
             Self::SdJwtVc(bound) => bound.key_binding().transaction_data(),
+            Self::Unbound(_) => None,
             Self::W3c(bound) => bound.transaction_data(),
         }
     }
@@ -459,6 +525,7 @@ impl VerifiedPresented {
     pub fn webauthn_binding(&self) -> Option<Value> {
         match self {
             Self::SdJwtVc(bound) => bound.credential().claims().get(BINDING_CLAIM).cloned(),
+            Self::Unbound(credential) => credential.claims().get(BINDING_CLAIM).cloned(),
             Self::W3c(bound) => bound.credential().credential().webauthn_binding(),
         }
     }
@@ -467,8 +534,16 @@ impl VerifiedPresented {
     pub fn content_hash(&self) -> &str {
         match self {
             Self::SdJwtVc(bound) => bound.credential().sd_hash(),
+            Self::Unbound(credential) => credential.sd_hash(),
             Self::W3c(bound) => bound.content_hash(),
         }
+    }
+}
+
+fn certificates(reference: Result<IssuerKeyReference>) -> Option<Vec<String>> {
+    match reference {
+        Ok(IssuerKeyReference::X5c { chain, .. }) => Some(chain),
+        _ => None,
     }
 }
 

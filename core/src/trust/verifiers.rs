@@ -1,6 +1,7 @@
 //! Which verifiers a wallet knows.
 
 use crate::did::Did;
+use crate::jose::jwk::JwkSet;
 use crate::x509::TrustAnchor;
 
 /// The wallet's rules about verifiers. The default knows nobody and takes only what a rule names.
@@ -8,8 +9,19 @@ use crate::x509::TrustAnchor;
 pub struct VerifierTrust {
     anchors: Vec<TrustAnchor>,
     dids: Vec<Did>,
+    attesters: Vec<Attester>,
+    client_ids: Vec<String>,
     unknown_dids: bool,
     unsigned: bool,
+}
+
+/// Somebody who attests who verifiers are (OpenID4VP 1.0 section 12).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attester {
+    /// `iss` of its attestations.
+    pub issuer: String,
+    /// The keys that sign them.
+    pub keys: JwkSet,
 }
 
 impl VerifierTrust {
@@ -30,6 +42,29 @@ impl VerifierTrust {
     pub fn with_unsigned(mut self) -> Self {
         self.unsigned = true;
         self
+    }
+
+    /// Also takes verifiers that one of these attests, and that prove the attested key.
+    #[must_use]
+    pub fn with_attesters(mut self, attesters: Vec<Attester>) -> Self {
+        self.attesters = attesters;
+        self
+    }
+
+    /// These client identifiers (with their prefix) may have their answers sent to a host of their choice (OpenID4VP 1.0
+    /// section 5.9.3 on `x509_san_dns`).
+    #[must_use]
+    pub fn with_free_destinations(mut self, client_ids: Vec<String>) -> Self {
+        self.client_ids = client_ids;
+        self
+    }
+
+    pub(crate) fn attester(&self, issuer: &str) -> Option<&Attester> {
+        self.attesters.iter().find(|attester| attester.issuer == issuer)
+    }
+
+    pub(crate) fn may_choose_destination(&self, client_id: &str) -> bool {
+        self.client_ids.iter().any(|own| own == client_id)
     }
 
     pub(crate) fn anchors(&self) -> &[TrustAnchor] {

@@ -68,6 +68,9 @@ pub struct VerifiedCredential {
     pub expires_at: Option<UnixTime>,
     /// Whether the status list was looked up (policy may allow it not to be).
     pub status_checked: bool,
+    /// Whether the holder proved the key that the credential names; `false` only where the query did without, and then
+    /// whoever sent it may have got it from somebody else.
+    pub holder_bound: bool,
     /// The disclosed claims, without the technical ones.
     pub claims: Map<String, Value>,
 }
@@ -131,6 +134,8 @@ struct RecordedCredential {
     issued_at: Option<UnixTime>,
     expires_at: Option<UnixTime>,
     status_checked: bool,
+    #[serde(default)]
+    holder_bound: bool,
     claims: Map<String, Value>,
 }
 
@@ -154,6 +159,7 @@ impl VerifiedPresentation {
             issued_at: one.issued_at,
             expires_at: one.expires_at,
             status_checked: one.status_checked,
+            holder_bound: one.holder_bound,
             claims: one.claims,
         };
         Ok(Self {
@@ -190,13 +196,14 @@ codes! {
     // The response as such: nothing ties it to this request yet.
     RESPONSE:
         "response_form" "response_encryption" "response_not_encrypted" "state_mismatch" "request_unknown"
-        "request_expired" "response_replayed" "presentation_not_asked" "presentation_count" "presentation_malformed"
-        "vp_credentials" "w3c_context" "w3c_proofs" "w3c_version" "jsonld_context_unknown" "jsonld_undefined_term";
+        "request_expired" "response_replayed" "response_mode_mismatch" "session_mismatch" "presentation_not_asked"
+        "presentation_count" "presentation_malformed" "vp_credentials" "w3c_context" "w3c_proofs" "w3c_version"
+        "jsonld_context_unknown" "jsonld_undefined_term";
     // The credential or the holder's proof does not hold: whoever sent it may be anybody.
     UNBOUND:
         "credential_type" "issuer_untrusted" "issuer_certificate" "issuer_certificate_expired" "issuer_federation" "issuer_san_mismatch"
         "issuer_did_mismatch" "issuer_key_unknown" "issuer_key_unavailable" "issuer_key_reference" "issuer_mismatch" "alg_none" "alg_mismatch" "alg_unsupported"
-        "credential_signature_invalid" "holder_key_missing" "kb_jwt_missing" "kb_jwt_signature_invalid" "kb_jwt_claims"
+        "credential_signature_invalid" "authority_mismatch" "holder_key_missing" "kb_jwt_missing" "kb_jwt_signature_invalid" "kb_jwt_claims"
         "kb_jwt_nonce" "kb_jwt_audience" "kb_jwt_sd_hash" "kb_jwt_stale" "kb_jwt_in_future" "kb_jwt_expired"
         "kb_jwt_not_yet_valid" "kb_jwt_transaction_data" "w3c_subject" "proof_base" "proof_purpose_mismatch"
         "proof_cryptosuite" "vp_proof_missing" "vp_holder" "vp_signature_invalid" "vp_nonce" "vp_audience" "vp_stale"

@@ -12,12 +12,13 @@ use crate::binding::transaction::StepUpRequest;
 use crate::clock::UnixTime;
 use crate::encoding::base64url;
 use crate::error::{Error, Result};
-use crate::jose::jwe::JweDecryptionKey;
+use crate::jose::jwe::{ContentEncryption, JweDecryptionKey};
 use crate::limits::Limits;
 use crate::protocol::openid4vp::client_id::ClientId;
 use crate::protocol::openid4vp::dcql::{ClaimsQuery, CredentialQuery, DcqlQuery};
 use crate::protocol::openid4vp::request::{AuthorizationRequest, ClientMetadata, ResponseMode};
-use crate::protocol::openid4vp::transaction_data::{self, TransactionData};
+use crate::protocol::openid4vp::transaction_data;
+use crate::protocol::openid4vp::transaction_types::TransactionTypes;
 use crate::random::Random;
 use crate::secret::Secret;
 
@@ -57,10 +58,15 @@ pub struct NewRequest {
     pub locale: Option<String>,
     /// The step-up, if any; then the query asks for the claim `webauthn_binding` somewhere.
     pub step_up: Option<StepUpDemand>,
-    /// Further transaction data, of any type.
+    /// Further transaction data, of types that [`Self::transaction_types`] registers.
     pub transaction_data: Vec<Value>,
+    /// The registered types.
+    pub transaction_types: TransactionTypes,
     /// How the answer travels.
     pub response_mode: ResponseMode,
+    /// The web origins (or app identifiers) of the pages that ask over the Digital Credentials API; only for its response
+    /// modes.
+    pub expected_origins: Vec<String>,
     /// Seconds until the request expires.
     pub lifetime: i64,
 }
@@ -74,8 +80,12 @@ pub struct PresentationRequest {
     pub client_id: ClientId,
     /// How the answer travels.
     pub response_mode: ResponseMode,
-    /// Where the answer goes.
+    /// Where the answer goes: `response_uri`, or `redirect_uri` under [`ResponseMode::Fragment`]. Not sent over the Digital
+    /// Credentials API.
     pub response_uri: Url,
+    /// The origins of the pages that ask over the Digital Credentials API.
+    #[serde(default)]
+    pub expected_origins: Vec<String>,
     /// 256 random bits.
     pub nonce: String,
     /// 128 random bits.
@@ -88,7 +98,7 @@ pub struct PresentationRequest {
     pub step_up: Option<StepUpDemand>,
     /// What for.
     pub purpose: String,
-    /// The key for the answer, under [`ResponseMode::DirectPostJwt`].
+    /// The key for the answer, under the encrypted response modes.
     pub encryption_key: Option<EncryptionKey>,
     /// When it was made.
     pub created_at: UnixTime,
@@ -118,8 +128,12 @@ impl PresentationRequest {
         if new.purpose.trim().is_empty() || length > MAX_PURPOSE_CHARS {
             return Err(Error::malformed("request_purpose", "the purpose has 1 to 300 characters"));
         }
-        let mut transaction_data =
-            transaction_data::encode_all(&new.transaction_data, &new.query, &Limits::DEFAULT)?;
+        let mut transaction_data = transaction_data::encode_all(
+            &new.transaction_data,
+            &new.query,
+            &new.transaction_types,
+            &Limits::DEFAULT,
+        )?;
         if let Some(demand) = &new.step_up {
             let carriers = step_up_queries(&new.query);
             if carriers.is_empty() {
@@ -129,21 +143,25 @@ impl PresentationRequest {
             let (level, age) = (demand.min_level, demand.max_age);
             let step_up = StepUpRequest::new(carriers, level, age, new.purpose.clone(), new.locale.clone())?;
             if demand.carrier == StepUpCarrier::TransactionData {
-                transaction_data.push(TransactionData::StepUp(step_up).encode()?);
+                transaction_data.push(transaction_data::encode_step_up(&step_up)?);
             }
         }
         if transaction_data.len() > transaction_data::MAX_ENTRIES {
             return Err(Error::malformed("invalid_transaction_data", "too many entries"));
         }
-        let encryption_key = match new.response_mode {
-            ResponseMode::DirectPost => None,
-            ResponseMode::DirectPostJwt => Some(EncryptionKey::generate()?),
-        };
+        if new.response_mode.is_dc_api() == new.expected_origins.is_empty() {
+            let detail =
+                "origins belong to a request over the Digital Credentials API, which needs at least one";
+            return Err(Error::malformed("expected_origins", detail));
+        }
+        new.expected_origins.iter().try_for_each(|origin| check_origin(origin))?;
+        let encryption_key = new.response_mode.is_encrypted().then(EncryptionKey::generate).transpose()?;
         Ok(Self {
             id,
             client_id,
             response_mode: new.response_mode,
             response_uri,
+            expected_origins: new.expected_origins,
             nonce: random.token(32),
             state: random.token(16),
             query: new.query,
@@ -161,14 +179,21 @@ impl PresentationRequest {
         let mut client_metadata = ClientMetadata::default();
         if let Some(key) = &self.encryption_key {
             client_metadata.encryption_key = Some(key.decryption_key()?.jwk(ENCRYPTION_KID));
-            client_metadata.content_encryptions = vec!["A128GCM".into(), "A256GCM".into()];
+            client_metadata.content_encryptions =
+                ContentEncryption::GCM.iter().map(|enc| enc.as_str().to_owned()).collect();
         }
         Ok(AuthorizationRequest {
             client_id: self.client_id.clone(),
             response_mode: self.response_mode,
-            response_uri: self.response_uri.clone(),
+            destination: (!self.response_mode.is_dc_api()).then(|| self.response_uri.clone()),
+            // Appendix A.2: only what is signed says for which origins it was made.
+            expected_origins: match self.client_id.prefix().is_signed() {
+                true => self.expected_origins.clone(),
+                false => Vec::new(),
+            },
+            origin: None,
             nonce: self.nonce.clone(),
-            state: Some(self.state.clone()),
+            state: (!self.response_mode.is_dc_api()).then(|| self.state.clone()),
             dcql_query: self.query.clone(),
             client_metadata,
             transaction_data: self.transaction_data.clone(),
@@ -177,6 +202,15 @@ impl PresentationRequest {
             issued_at: Some(self.created_at),
             expires_at: Some(self.expires_at),
         })
+    }
+
+    /// The audiences for which presentations may be made: this client; over the Digital Credentials API, any of the
+    /// origins (appendix B.3.6).
+    pub fn audiences(&self) -> Vec<String> {
+        match self.response_mode.is_dc_api() {
+            true => self.expected_origins.iter().map(|origin| format!("origin:{origin}")).collect(),
+            false => vec![self.client_id.as_str().to_owned()],
+        }
     }
 
     /// The credential queries whose presentation may carry the step-up.
@@ -206,6 +240,27 @@ fn step_up_queries(query: &DcqlQuery) -> Vec<String> {
             .is_some_and(|format| asks_for_binding(format, credential.claims().iter().map(ClaimsQuery::path)))
     };
     query.credentials().iter().filter(asks).map(|credential| credential.id().to_owned()).collect()
+}
+
+/// An origin as browsers write it, over TLS or on this machine (appendix A.2); or the origin of an app (`android:…`,
+/// `ios:…`), which is not looked into.
+///
+/// [`Error::Malformed`] `expected_origins`.
+pub fn check_origin(origin: &str) -> Result<()> {
+    let fault =
+        || Error::malformed("expected_origins", "an origin is not one of a secure page, or of an app");
+    let url = Url::parse(origin).map_err(|_| fault())?;
+    let local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    let secure = match url.scheme() {
+        "https" => true,
+        "http" => local,
+        "android" | "ios" => return Ok(()),
+        _ => false,
+    };
+    match secure && url.origin().ascii_serialization() == origin {
+        true => Ok(()),
+        false => Err(fault()),
+    }
 }
 
 impl EncryptionKey {

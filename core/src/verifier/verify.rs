@@ -16,13 +16,16 @@ use crate::binding::verify::{
 use crate::clock::UnixTime;
 use crate::error::{Error, Result};
 use crate::format::any::{StatusNamed, UnverifiedPresented, VerifiedPresented};
-use crate::format::sd_jwt_vc::key_binding::KeyBindingCheck;
+use crate::format::sd_jwt_vc::disclosure::DigestAlgorithm;
+use crate::format::sd_jwt_vc::key_binding::{KeyBindingCheck, TransactionDataHashes};
 use crate::format::sd_jwt_vc::verify::Timing;
 use crate::jose::jwk::Jwk;
 use crate::limits::Limits;
+use crate::protocol::openid4vp::dcql::{CredentialQuery, CredentialSource};
+use crate::protocol::openid4vp::transaction_data::is_step_up;
 use crate::status::bitstring_status_list::{StatusEntry, StatusList, StatusPurpose};
 use crate::status::token_status_list::Status;
-use crate::trust::TrustedIssuer;
+use crate::trust::{KnownAuthorities, TrustedIssuer};
 
 /// What a verifier accepts, beside what the request itself demands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub struct Policy {
     pub min_key_protection: KeyProtection,
     /// Seconds that the issuer's grading of the second key may be old; `None`: as old as the credential.
     pub max_evaluation_age: Option<u32>,
+    /// Copies of trusted lists and federations, for queries that name one.
+    pub authorities: KnownAuthorities,
     /// Bounds of what is parsed.
     pub limits: Limits,
 }
@@ -57,6 +62,7 @@ impl Default for Policy {
             require_status: false,
             min_key_protection: KeyProtection::Unknown,
             max_evaluation_age: None,
+            authorities: KnownAuthorities::NONE,
             limits: Limits::DEFAULT,
         }
     }
@@ -169,6 +175,9 @@ const HOLDER_CHECKS: [(&str, &str, &[&str]); 6] = [
     ),
 ];
 
+/// How many of [`HOLDER_CHECKS`] are about the issuer's part.
+const ISSUER_CHECKS: usize = 2;
+
 impl Judge<'_> {
     fn record<T>(&mut self, id: &'static str, words: &'static str, result: Result<T>) -> Result<T> {
         let (detail, code) = match &result {
@@ -203,10 +212,8 @@ impl Judge<'_> {
         let complete = evidence.request.query.check_answered(answered);
         self.record("complete", "Everything that was asked for is there.", complete)?;
         if !evidence.request.transaction_data.is_empty() {
-            let approved = |entry: &String| {
-                let mut carriers = passed.iter().filter(|one| one.bound.transaction_data().is_some());
-                carriers.any(|one| one.transaction_data.contains(entry))
-            };
+            // Each by one of the credentials that it names (section 5.1).
+            let approved = |entry: &String| passed.iter().any(|one| one.transaction_data.contains(entry));
             let all = match evidence.request.transaction_data.iter().all(approved) {
                 true => Ok(()),
                 false => Err(Error::refused("transaction_data_missing", "transaction data was not approved")),
@@ -243,8 +250,15 @@ impl Judge<'_> {
         let words = "The issuer is trusted for this type of credential.";
         let issuer: &TrustedIssuer = self.record("issuer_trusted", words, issuer)?;
 
-        let (format, transaction_data) = (credential.format(), request.transaction_data_for(&query_id)?);
-        let bound = self.bound(credential, issuer, &transaction_data)?;
+        if let Some(result) = self.authority(query, &credential) {
+            self.record(
+                "trusted_authority",
+                "The issuer belongs to an authority that was asked for.",
+                result,
+            )?;
+        }
+        let format = credential.format();
+        let (bound, transaction_data) = self.bound(query, credential, issuer)?;
         let words = "The issuer has neither revoked nor suspended the credential.";
         let status = self.status(&bound, &source.status);
         let status_checked = match status {
@@ -270,48 +284,101 @@ impl Judge<'_> {
             issued_at: validity.issued_at.or(validity.not_before),
             expires_at: validity.expires_at,
             status_checked,
+            holder_bound: bound.is_holder_bound(),
             claims: without_technical(&bound.subject()),
         };
         Ok((Passed { query_id, bound, transaction_data }, verified))
     }
 
+    /// The verifier's own look at `trusted_authorities`; `None` where the query has none.
+    fn authority(&self, query: &CredentialQuery, credential: &UnverifiedPresented) -> Option<Result<()>> {
+        if !query.names_authorities() {
+            return None;
+        }
+        let x5c = credential.issuer_certificates();
+        let source = CredentialSource { x5c: x5c.as_deref(), issuer: credential.iss() };
+        Some(match query.accepts_source(source, &self.policy.authorities, self.evidence.now) {
+            true => Ok(()),
+            false => Err(Error::untrusted(
+                "authority_mismatch",
+                "the issuer belongs to no authority that was asked for",
+            )),
+        })
+    }
+
+    /// The credential with the holder's proof, and the transaction data that it approves; without proof only where the
+    /// query does without (section 5.3).
     fn bound(
         &mut self,
+        query: &CredentialQuery,
         credential: UnverifiedPresented,
         issuer: &TrustedIssuer,
-        transaction_data: &[String],
-    ) -> Result<VerifiedPresented> {
-        let (request, now) = (self.evidence.request, self.evidence.now);
-        if let UnverifiedPresented::SdJwtVc(read) = &credential
-            && read.key_binding().is_none()
-        {
-            let missing =
-                Err(Error::untrusted("kb_jwt_missing", "the holder's proof (key-binding JWT) is missing"));
-            return self.record("holder_signature", "", missing);
+    ) -> Result<(VerifiedPresented, Vec<String>)> {
+        let now = self.evidence.now;
+        let timing = Timing { now, skew: i64::from(self.policy.clock_skew) };
+        let current = issuer.check_current(now);
+        if !credential.has_holder_proof() {
+            if query.requires_holder_binding() {
+                let missing = Err(Error::untrusted(
+                    "kb_jwt_missing",
+                    "the holder's proof (key-binding JWT) is missing",
+                ));
+                return self.record("holder_signature", "", missing);
+            }
+            let result = current.and_then(|()| credential.verify_unbound(issuer.issuer_key(), timing));
+            return Ok((self.holder_checks(result, ISSUER_CHECKS, &[])?, Vec::new()));
         }
-        // An entry that names several credentials is approved by one of them (section 5.1).
-        let approves = credential.approves_transaction_data();
+        let transaction_data = self.claimed_transactions(query.id(), credential.transaction_data_hashes())?;
+        let audiences = self.evidence.request.audiences();
+        let claimed = credential.claimed_audience();
+        let audience =
+            audiences.iter().find(|own| Some(own.as_str()) == claimed).or_else(|| audiences.first());
         let check = KeyBindingCheck {
-            audience: request.client_id.as_str(),
-            nonce: &request.nonce,
+            audience: audience.map_or("", String::as_str),
+            nonce: &self.evidence.request.nonce,
             max_age: i64::from(self.policy.key_binding_max_age),
-            transaction_data: if approves { transaction_data } else { &[] },
+            transaction_data: &transaction_data,
             transaction_data_algorithms: &[],
         };
-        let timing = Timing { now, skew: i64::from(self.policy.clock_skew) };
-        let result =
-            issuer.check_current(now).and_then(|()| credential.verify(issuer.issuer_key(), timing, &check));
+        let result = current.and_then(|()| credential.verify(issuer.issuer_key(), timing, &check));
+        Ok((self.holder_checks(result, HOLDER_CHECKS.len(), &transaction_data)?, transaction_data))
+    }
+
+    /// The entries sent for a query whose hashes the holder's proof states: exactly these it must state, in this order.
+    fn claimed_transactions(&self, query_id: &str, hashes: Option<&Value>) -> Result<Vec<String>> {
+        let mut entries = self.evidence.request.transaction_data_for(query_id)?;
+        let hashes = match hashes {
+            None => return Ok(Vec::new()),
+            // A list without hashes approves nothing, and is not well-formed: compared with everything it fails.
+            Some(Value::Array(hashes)) if hashes.is_empty() => return Ok(entries),
+            Some(hashes) => hashes,
+        };
+        let stated = |entry: &String| {
+            let own = TransactionDataHashes::new(&[entry], DigestAlgorithm::Sha256);
+            let mut stated = hashes.as_array().into_iter().flatten().filter_map(Value::as_str);
+            stated.any(|hash| own.hashes().iter().any(|own| own == hash))
+        };
+        entries.retain(stated);
+        Ok(entries)
+    }
+
+    /// Notes the first `count` of [`HOLDER_CHECKS`] up to the one that failed.
+    fn holder_checks<T>(
+        &mut self,
+        result: Result<T>,
+        count: usize,
+        transaction_data: &[String],
+    ) -> Result<T> {
         let failed = result.as_ref().err().map(|error| {
             HOLDER_CHECKS.iter().position(|(_, _, codes)| codes.contains(&error.code())).unwrap_or_default()
         });
-        let passed = failed.unwrap_or(HOLDER_CHECKS.len());
-        for (id, words, _) in HOLDER_CHECKS.iter().take(passed) {
-            if *id != "transaction_data" || approves {
+        for (id, words, _) in HOLDER_CHECKS.iter().take(failed.unwrap_or(count)) {
+            if *id != "transaction_data" || !transaction_data.is_empty() {
                 self.record(id, words, Ok(()))?;
             }
         }
         match (result, failed.and_then(|at| HOLDER_CHECKS.get(at))) {
-            (Ok(bound), _) => Ok(bound),
+            (Ok(verified), _) => Ok(verified),
             (Err(error), failed) => {
                 self.record(failed.map_or("holder_signature", |(id, _, _)| id), "", Err(error))
             }
@@ -416,7 +483,8 @@ impl Judge<'_> {
     fn step_up(&mut self, demand: &StepUpDemand, passed: &[Passed]) -> Result<StepUpOutcome> {
         let request = self.evidence.request;
         let may_carry = request.step_up_queries();
-        let mut candidates = passed.iter().filter(|one| may_carry.contains(&one.query_id));
+        let bound = passed.iter().filter(|one| one.bound.is_holder_bound());
+        let mut candidates = bound.filter(|one| may_carry.contains(&one.query_id));
         let carries = |one: &&Passed| one.bound.statements().contains_key(WEBAUTHN_ASSERTION);
         let found = candidates.clone().find(carries).or_else(|| candidates.next());
         let missing =
@@ -428,7 +496,9 @@ impl Judge<'_> {
         self.credential = Some(carrier.query_id.clone());
         let bound = &carrier.bound;
         // Another credential's approval does not count: the second key must have signed what was asked.
-        if demand.carrier == StepUpCarrier::TransactionData && bound.transaction_data().is_none() {
+        let mut approved = carrier.transaction_data.iter();
+        let approves = approved.any(|entry| is_step_up(entry, &self.policy.limits).unwrap_or_default());
+        if demand.carrier == StepUpCarrier::TransactionData && !approves {
             let unbound = Err(Error::untrusted(
                 "kb_transaction_data_mismatch",
                 "the credential with the step-up does not approve the transaction that asked for it",
@@ -445,8 +515,10 @@ impl Judge<'_> {
             hk_jkt: &hk_jkt,
             content_hash: bound.content_hash(),
         };
+        // The audience of the holder's proof, which was found to be one of this request's.
+        let audience = bound.statements().get("aud").and_then(Value::as_str).unwrap_or_default();
         let expected = StepUpExpectation {
-            audience: request.client_id.as_str(),
+            audience,
             nonce: &request.nonce,
             transaction_data_hashes: bound.transaction_data().map_or(&[], |data| data.hashes()),
             now: self.evidence.now,

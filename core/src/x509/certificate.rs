@@ -34,6 +34,7 @@ pub struct Certificate {
     pub(super) key_usage: Option<KeyUsage>,
     san_dns: Vec<String>,
     san_uri: Vec<String>,
+    authority_key_id: Option<Vec<u8>>,
     extensions: Vec<Extension>,
     pub(super) unheeded: Option<Unheeded>,
 }
@@ -114,6 +115,7 @@ impl Certificate {
             key_usage: None,
             san_dns: Vec::new(),
             san_uri: Vec::new(),
+            authority_key_id: None,
             extensions: Vec::new(),
             unheeded: None,
         };
@@ -158,8 +160,10 @@ impl Certificate {
             // Without an initial policy set every policy is acceptable; purposes are the caller's matter.
             ParsedExtension::ExtendedKeyUsage(_)
             | ParsedExtension::CertificatePolicies(_)
-            | ParsedExtension::AuthorityKeyIdentifier(_)
             | ParsedExtension::SubjectKeyIdentifier(_) => {}
+            ParsedExtension::AuthorityKeyIdentifier(authority) => {
+                self.authority_key_id = authority.key_identifier.as_ref().map(|id| id.0.to_vec());
+            }
             _ if critical => self.unheeded = Some(self.unheeded.unwrap_or(Unheeded::CriticalExtension)),
             _ => {}
         }
@@ -217,6 +221,11 @@ impl Certificate {
     /// URIs among the subject alternative names.
     pub fn san_uri(&self) -> &[String] {
         &self.san_uri
+    }
+
+    /// `keyIdentifier` of the authority key identifier (RFC 5280 section 4.2.1.1), as claimed.
+    pub fn authority_key_id(&self) -> Option<&[u8]> {
+        self.authority_key_id.as_deref()
     }
 
     /// The extension of a dotted object identifier.

@@ -4389,7 +4389,17 @@ class VerifierAuthentication(enum.Enum):
     A key of its DID.
 """
 
-    NONE = 2
+    ATTESTATION = 2
+    """
+    An attestation of somebody whom the wallet trusts for it.
+"""
+
+    ORIGIN = 3
+    """
+    Only by the platform, which says from which web origin or app the request came.
+"""
+
+    NONE = 4
     """
     Not at all: only the address of the response is known.
 """
@@ -4405,6 +4415,10 @@ class _UniffiFfiConverterTypeVerifierAuthentication(_UniffiConverterRustBuffer):
         if variant == 2:
             return VerifierAuthentication.DID
         if variant == 3:
+            return VerifierAuthentication.ATTESTATION
+        if variant == 4:
+            return VerifierAuthentication.ORIGIN
+        if variant == 5:
             return VerifierAuthentication.NONE
         raise InternalError("Raw enum value doesn't match any cases")
 
@@ -4413,6 +4427,10 @@ class _UniffiFfiConverterTypeVerifierAuthentication(_UniffiConverterRustBuffer):
         if value == VerifierAuthentication.CERTIFICATE:
             return
         if value == VerifierAuthentication.DID:
+            return
+        if value == VerifierAuthentication.ATTESTATION:
+            return
+        if value == VerifierAuthentication.ORIGIN:
             return
         if value == VerifierAuthentication.NONE:
             return
@@ -4424,8 +4442,12 @@ class _UniffiFfiConverterTypeVerifierAuthentication(_UniffiConverterRustBuffer):
             buf.write_i32(1)
         if value == VerifierAuthentication.DID:
             buf.write_i32(2)
-        if value == VerifierAuthentication.NONE:
+        if value == VerifierAuthentication.ATTESTATION:
             buf.write_i32(3)
+        if value == VerifierAuthentication.ORIGIN:
+            buf.write_i32(4)
+        if value == VerifierAuthentication.NONE:
+            buf.write_i32(5)
 
 
 

@@ -1,5 +1,6 @@
 //! Who this verifier is towards wallets: its certificates, its DID, and the client identifiers made of them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use carekey_core::clock::Clock;
@@ -7,9 +8,11 @@ use carekey_core::did::{self, Did, DidDocument, VerificationMethod};
 use carekey_core::encoding::{base64, base64url, sha256};
 use carekey_core::jose::jwk::Jwk;
 use carekey_core::key::Signer;
+use carekey_core::limits::Limits;
 use carekey_core::protocol::openid4vp::client_id::{ClientId, ClientIdPrefix};
 use carekey_core::protocol::openid4vp::request::AuthorizationRequest;
 use carekey_core::protocol::openid4vp::signed_request::{self, RequestKeyName};
+use carekey_core::protocol::openid4vp::verifier_attestation::VerifierAttestation;
 use carekey_core::random::Random;
 use carekey_core::{Error, Result};
 use carekey_service::keys::ServiceKeys;
@@ -20,15 +23,46 @@ pub(super) struct Identity {
     signer: Arc<dyn Signer>,
     host: String,
     did: Did,
+    attestation: Option<Attestation>,
+}
+
+/// The verifier attestation, as compact JWT, and the identifier that it gives.
+struct Attestation {
+    jwt: String,
+    subject: String,
+}
+
+impl Attestation {
+    fn read(path: &Path, signer: &dyn Signer) -> std::io::Result<Self> {
+        let named = |reason: &str| std::io::Error::other(format!("{}: {reason}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| named(&error.to_string()))?;
+        let jwt = text.trim().to_owned();
+        let parsed = VerifierAttestation::parse(&jwt, &Limits::DEFAULT);
+        let parsed = parsed.map_err(|error| named(error.detail()))?;
+        match parsed.claimed().key == *signer.public_key() {
+            true => Ok(Self { subject: parsed.claimed().subject.clone(), jwt }),
+            false => {
+                Err(named("the attestation is for another key than this service's (/.well-known/did.json)"))
+            }
+        }
+    }
 }
 
 /// Name of the signing key in the DID document.
 const KEY: &str = "signing";
 
 impl Identity {
-    pub(super) fn new(keys: ServiceKeys, public_url: &Url) -> Result<Self> {
+    /// `attestation` is the file of the verifier attestation, if there is one; it must be for the key of these `keys`.
+    pub(super) fn open(
+        keys: ServiceKeys,
+        public_url: &Url,
+        attestation: Option<&Path>,
+    ) -> std::io::Result<Self> {
         let host = public_url.host_str().unwrap_or_default().to_owned();
-        Ok(Self { signer: keys.signer(), keys, host, did: did::web::from_url(public_url)? })
+        let did = did::web::from_url(public_url).map_err(std::io::Error::other)?;
+        let signer = keys.signer();
+        let attestation = attestation.map(|path| Attestation::read(path, &*signer)).transpose()?;
+        Ok(Self { signer, keys, host, did, attestation })
     }
 
     pub(super) fn anchor(&self) -> Option<Vec<u8>> {
@@ -51,6 +85,11 @@ impl Identity {
                 base64url::encode(&sha256(leaf))
             }
             ClientIdPrefix::DecentralizedIdentifier => self.did.as_str().to_owned(),
+            ClientIdPrefix::VerifierAttestation => self.attestation()?.subject.clone(),
+            ClientIdPrefix::Origin => {
+                let detail = "the platform makes this client identifier, nobody asks under it";
+                return Err(Error::unsupported("client_id_prefix", detail));
+            }
         };
         Ok(ClientId::new(prefix, &original))
     }
@@ -60,9 +99,22 @@ impl Identity {
             ClientIdPrefix::DecentralizedIdentifier => {
                 RequestKeyName::Kid(self.did.with_fragment(KEY)?.to_string())
             }
+            ClientIdPrefix::VerifierAttestation => {
+                RequestKeyName::Attestation(self.attestation()?.jwt.clone())
+            }
             _ => RequestKeyName::X5c(self.keys.chain().iter().map(|der| base64::encode(der)).collect()),
         };
         signed_request::sign(request, &key_name, &*self.signer)
+    }
+
+    /// The algorithm that signs request objects.
+    pub(super) fn algorithm(&self) -> &'static str {
+        self.signer.public_key().algorithm().as_str()
+    }
+
+    fn attestation(&self) -> Result<&Attestation> {
+        let missing = || Error::unsupported("no_attestation", "no verifier attestation is configured");
+        self.attestation.as_ref().ok_or_else(missing)
     }
 
     pub(super) fn did_document(&self) -> Result<DidDocument> {

@@ -2,17 +2,19 @@
 
 use carekey_core::clock::UnixTime;
 use carekey_core::did::DidDocument;
-use carekey_core::encoding::json;
+use carekey_core::jose::jwe::{self, ContentEncryption, PartyInfo};
 use carekey_core::limits::Limits;
+use carekey_core::protocol::openid4vp::wallet_metadata::WalletMetadata;
 use carekey_core::store::{CommitError, Expect, Stored, put_json, read_json, take_json};
 use carekey_core::verifier::{Refusal, VerifiedPresentation};
 use carekey_core::{Error, Result};
 use serde::Serialize;
 
-use super::App;
 use super::record::{
-    CODES, CodeRecord, OUTCOMES, OutcomeRecord, REQUESTS, RequestRecord, RequestState, hash,
+    CODES, CodeRecord, Flow, OUTCOMES, OutcomeRecord, REQUESTS, RequestRecord, RequestState, SessionBinding,
+    hash,
 };
+use super::{App, DigitalArgument};
 
 /// A request as its maker sees it.
 #[derive(Debug, Clone, Serialize)]
@@ -23,8 +25,14 @@ pub struct RequestView {
     pub state: RequestState,
     /// What it is for.
     pub purpose: String,
-    /// The link for the wallet.
-    pub request_uri: String,
+    /// The way between the page that asks and the wallet.
+    pub flow: Flow,
+    /// The link for the wallet; none over the Digital Credentials API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_uri: Option<String>,
+    /// The argument of `navigator.credentials.get`, over the Digital Credentials API.
+    #[serde(flatten)]
+    pub digital: Option<DigitalArgument>,
     /// When it was made.
     pub created_at: UnixTime,
     /// When it expires or expired.
@@ -45,6 +53,8 @@ pub enum Outcome {
     Verified {
         /// Claims, level and checks.
         presentation: Box<VerifiedPresentation>,
+        /// What ties the answer to the session that asked: whether whoever sees this is whoever answered.
+        session_binding: SessionBinding,
         /// When this is deleted.
         kept_until: Option<UnixTime>,
     },
@@ -84,12 +94,16 @@ impl App {
                 Some(Outcome::Declined { error: record.wallet_error.clone().unwrap_or_default() })
             }
             RequestState::Verified | RequestState::Refused if !record.released => Some(Outcome::Withheld),
-            RequestState::Verified | RequestState::Refused => Some(self.kept_outcome(id, now).await?),
+            RequestState::Verified | RequestState::Refused => {
+                Some(self.kept_outcome(id, record.session_binding(), now).await?)
+            }
         };
         Ok(Some(RequestView {
             id: record.request.id,
             state,
             purpose: record.request.purpose,
+            flow: record.flow,
+            digital: DigitalArgument::of(&record.digital),
             request_uri: record.link,
             created_at: record.request.created_at,
             expires_at: record.request.expires_at,
@@ -98,7 +112,12 @@ impl App {
         }))
     }
 
-    async fn kept_outcome(&self, id: &str, now: UnixTime) -> Result<Outcome> {
+    async fn kept_outcome(
+        &self,
+        id: &str,
+        session_binding: SessionBinding,
+        now: UnixTime,
+    ) -> Result<Outcome> {
         let kept: Option<Stored<OutcomeRecord>> = read_json(&*self.store, OUTCOMES, id).await?;
         let Some(kept) = kept.filter(|kept| kept.is_live(now)) else { return Ok(Outcome::Deleted) };
         match kept.value {
@@ -107,6 +126,7 @@ impl App {
                 presentation: Box::new(VerifiedPresentation::from_own_record(
                     presentation.to_string().as_bytes(),
                 )?),
+                session_binding,
                 kept_until: kept.expires_at,
             }),
         }
@@ -128,7 +148,7 @@ impl App {
             &id,
             now,
             |record: &mut RequestRecord| {
-                if !record.in_session(session) {
+                if !record.brought_by(session) {
                     let detail = "the request was made in another browser session";
                     return Err(Error::refused("session_mismatch", detail));
                 }
@@ -145,7 +165,7 @@ impl App {
     /// # Errors
     /// [`Error::Refused`] `request_unknown` (also for requests that travel by value), [`Error::NotCurrent`]
     /// `request_expired`, [`Error::Refused`] `response_replayed` when it was answered already; `wallet_nonce`,
-    /// `wallet_metadata`.
+    /// `wallet_metadata`; [`Error::Refused`] `wallet_unsuitable` when the wallet cannot answer this request.
     pub async fn request_object(
         &self,
         id: &str,
@@ -155,17 +175,24 @@ impl App {
         if wallet_nonce.is_some_and(|nonce| nonce.is_empty() || nonce.len() > 512) {
             return Err(Error::malformed("wallet_nonce", "`wallet_nonce` has 1 to 512 bytes"));
         }
-        if let Some(metadata) = wallet_metadata {
-            let value = json::parse(metadata.as_bytes(), &Limits::DEFAULT)?;
-            if !value.is_object() {
-                return Err(Error::malformed("wallet_metadata", "`wallet_metadata` is not a JSON object"));
-            }
-        }
+        let wallet = wallet_metadata.map(|text| WalletMetadata::parse(text, &Limits::DEFAULT)).transpose()?;
+        let wallet = wallet.unwrap_or_default();
         let mut stored = self.open_record(id).await?;
         if !stored.value.request.client_id.prefix().is_signed() {
             return Err(unknown_request());
         }
-        let object = self.identity.sign(&stored.value.request.authorization_request(wallet_nonce)?)?;
+        if stored.value.request.response_mode.is_dc_api() {
+            return Err(unknown_request());
+        }
+        let parameters = stored.value.request.authorization_request(wallet_nonce)?;
+        wallet.check(&parameters, self.identity.algorithm())?;
+        let object = self.identity.sign(&parameters)?;
+        let object = match &wallet.encryption_key {
+            Some(key) => {
+                jwe::encrypt(object.as_bytes(), key, ContentEncryption::A256Gcm, &PartyInfo::default())?
+            }
+            None => object,
+        };
         if stored.value.state == RequestState::Pending {
             stored.value.state = RequestState::Opened;
             let expect = Expect::Version(stored.version);

@@ -2,6 +2,8 @@
 
 use carekey_core::clock::UnixTime;
 use carekey_core::encoding::{base64url, sha256};
+use carekey_core::protocol::openid4vp::digital_credentials::DigitalCredentialRequest;
+use carekey_core::protocol::openid4vp::request::ResponseMode;
 use carekey_core::store::Table;
 use carekey_core::verifier::{PresentationRequest, Refusal, RefusalCode, VerifiedPresentation};
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,35 @@ impl RequestState {
     }
 }
 
+/// The way between the page that asks and the wallet: how sure it is that both are in front of the same person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flow {
+    /// The wallet may be on another device: nothing ties the answer to the browser that asked, and somebody may have been
+    /// made to scan a stranger's code (OpenID4VP 1.0 section 14.2).
+    #[default]
+    CrossDevice,
+    /// The wallet sends the person's browser back, and the outcome is given only to the session that asked.
+    SameDevice,
+    /// Over the Digital Credentials API: the platform carries the request from this page and the answer back to it, and the
+    /// answer is made for the page's origin.
+    DigitalCredentials,
+}
+
+/// What ties an outcome to the session that asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionBinding {
+    /// Nothing: the answer is genuine, but whoever sees the outcome may not be whoever answered.
+    None,
+    /// A one-time code that came back with the person's browser (section 8.2).
+    ResponseCode,
+    /// The answer itself came with the person's browser (response mode `fragment`).
+    Fragment,
+    /// The platform carried the answer to the page of this origin (appendix A).
+    Origin,
+}
+
 /// One request in [`REQUESTS`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct RequestRecord {
@@ -71,7 +102,14 @@ pub(super) struct RequestRecord {
     pub(super) refusal: Option<RefusalCode>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) wallet_error: Option<String>,
-    pub(super) link: String,
+    /// The link for the wallet; none over the Digital Credentials API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) link: Option<String>,
+    /// What the page hands to the platform, over the Digital Credentials API.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) digital: Vec<DigitalCredentialRequest>,
+    #[serde(default)]
+    pub(super) flow: Flow,
 }
 
 impl RequestRecord {
@@ -82,6 +120,21 @@ impl RequestRecord {
             _ if now >= self.request.expires_at => RequestState::Expired,
             state => state,
         }
+    }
+
+    /// What ties a released outcome to the session.
+    pub(super) fn session_binding(&self) -> SessionBinding {
+        match (self.flow, self.request.response_mode) {
+            (Flow::CrossDevice, _) => SessionBinding::None,
+            (Flow::SameDevice, ResponseMode::Fragment) => SessionBinding::Fragment,
+            (Flow::SameDevice, _) => SessionBinding::ResponseCode,
+            (Flow::DigitalCredentials, _) => SessionBinding::Origin,
+        }
+    }
+
+    /// Whether something that a browser brought comes from the session that asked: where the request has one, it must.
+    pub(super) fn brought_by(&self, session: Option<&str>) -> bool {
+        self.session.as_ref().is_none_or(|own| session.map(hash).as_ref() == Some(own))
     }
 
     pub(super) fn in_session(&self, session: Option<&str>) -> bool {

@@ -3,12 +3,15 @@
 use carekey_core::clock::UnixTime;
 use carekey_core::jose::jwe;
 use carekey_core::limits::Limits;
+use carekey_core::protocol::openid4vp::digital_credentials::DigitalCredentialResponse;
+use carekey_core::protocol::openid4vp::request::ResponseMode;
 use carekey_core::protocol::openid4vp::response::{FormResponse, UnverifiedResponse};
 use carekey_core::store::{CommitError, Expect, Stored, Write};
 use carekey_core::verifier::{
-    Evidence, Refusal, RefusalCode, UnverifiedPresentation, VerifiedPresentation, verify,
+    Evidence, PresentationRequest, Refusal, RefusalCode, UnverifiedPresentation, VerifiedPresentation, verify,
 };
 use carekey_core::{Error, Result};
+use serde::Deserialize;
 use url::Url;
 
 use super::App;
@@ -19,6 +22,19 @@ use super::record::{CODES, CodeRecord, NewOutcome, OUTCOMES, REQUESTS, RequestRe
 pub struct Accepted {
     /// Where the wallet sends the person next.
     pub redirect_uri: Option<Url>,
+}
+
+/// An answer that a page of the portal brings.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Brought {
+    /// Response mode `fragment`.
+    Fragment {
+        /// The fragment of the address to which the wallet sent the browser.
+        fragment: String,
+    },
+    /// The Digital Credentials API.
+    Digital(DigitalCredentialResponse),
 }
 
 /// Why an answer was not taken.
@@ -49,7 +65,56 @@ impl App {
     /// A refusal leaves the request as it was, unless its code is final ([`RefusalCode::is_final`]).
     pub async fn receive(&self, id: &str, form: &[u8]) -> Result<Accepted, ResponseRefused> {
         let stored = self.open_record(id).await?;
-        let response = read(&stored.value, form)?;
+        if !matches!(
+            stored.value.request.response_mode,
+            ResponseMode::DirectPost | ResponseMode::DirectPostJwt
+        ) {
+            return Err(wrong_mode().into());
+        }
+        let response = read(&stored.value.request, FormResponse::parse(form, &Limits::DEFAULT)?)?;
+        self.end(id, stored, response).await
+    }
+
+    /// Takes an answer that the person's browser brought to the portal's page in `session`, which must be the session that
+    /// asked, where the request has one.
+    ///
+    /// # Errors
+    /// As [`Self::receive`], and `session_mismatch`.
+    pub async fn receive_brought(
+        &self,
+        id: &str,
+        brought: &Brought,
+        session: Option<&str>,
+    ) -> Result<Accepted, ResponseRefused> {
+        let stored = self.open_record(id).await?;
+        let request = &stored.value.request;
+        let form = match (brought, request.response_mode) {
+            (Brought::Fragment { fragment }, ResponseMode::Fragment) => {
+                FormResponse::parse(fragment.trim_start_matches('#').as_bytes(), &Limits::DEFAULT)?
+            }
+            (Brought::Digital(answer), ResponseMode::DcApi | ResponseMode::DcApiJwt) => {
+                if !stored.value.digital.iter().any(|asked| asked.protocol == answer.protocol) {
+                    return Err(wrong_mode().into());
+                }
+                FormResponse::from_platform(&answer.data, &Limits::DEFAULT)?
+            }
+            _ => return Err(wrong_mode().into()),
+        };
+        if !stored.value.brought_by(session) {
+            let detail = "the request was made in another browser session";
+            return Err(Error::refused("session_mismatch", detail).into());
+        }
+        let response = read(request, form)?;
+        self.end(id, stored, response).await
+    }
+
+    /// Judges a response that belongs to this request.
+    async fn end(
+        &self,
+        id: &str,
+        stored: Stored<RequestRecord>,
+        response: UnverifiedResponse,
+    ) -> Result<Accepted, ResponseRefused> {
         let ending = match response {
             UnverifiedResponse::Error { error, .. } => Ending::Declined(error.as_str()),
             UnverifiedResponse::VpToken { vp_token, .. } => {
@@ -149,10 +214,9 @@ impl App {
     }
 }
 
-/// The response in the form, decrypted where the request asked for encryption, and meant for this request.
-fn read(record: &RequestRecord, form: &[u8]) -> Result<UnverifiedResponse> {
-    let request = &record.request;
-    let response = match (FormResponse::parse(form, &Limits::DEFAULT)?, &request.encryption_key) {
+/// The response, decrypted where the request asked for encryption, and meant for this request.
+fn read(request: &PresentationRequest, response: FormResponse) -> Result<UnverifiedResponse> {
+    let response = match (response, &request.encryption_key) {
         (FormResponse::Encrypted(token), Some(key)) => {
             let (_, payload) =
                 jwe::decrypt(&token, &key.decryption_key()?, &Limits::DEFAULT).map_err(encryption)?;
@@ -167,10 +231,15 @@ fn read(record: &RequestRecord, form: &[u8]) -> Result<UnverifiedResponse> {
         // An error response may come unencrypted (section 8.3.1).
         (FormResponse::Plain(response), _) => response,
     };
-    match response.state() == Some(request.state.as_str()) {
+    // The Digital Credentials API has no `state`: platform and origin tie the answer to the request (appendix A.2).
+    match request.response_mode.is_dc_api() || response.state() == Some(request.state.as_str()) {
         true => Ok(response),
         false => Err(Error::refused("state_mismatch", "the response does not carry this request's state")),
     }
+}
+
+fn wrong_mode() -> Error {
+    Error::malformed("response_mode_mismatch", "the answer did not come in the way that was asked for")
 }
 
 fn encryption(error: Error) -> Error {

@@ -24,10 +24,12 @@ use carekey_service::pages::{
 };
 use carekey_service::problem::Problem;
 use serde::Deserialize;
+use url::Url;
 
 use super::events::sse;
-use crate::app::{App, CreateRequest, Outcome, RequestState, RequestView};
-use views::{Frame, OutcomeView, PortalPage, ProblemView, RequestPage, SignInPage, send};
+use super::response::refused;
+use crate::app::{App, Brought, CreateRequest, Flow, Outcome, RequestState, RequestView};
+use views::{Frame, LandingPage, OutcomeView, PortalPage, ProblemView, RequestPage, SignInPage, send};
 
 /// Cookie of the portal's sessions; cookies do not know ports, so no other CareKey server may use this name.
 pub const COOKIE: &str = "carekey-portal";
@@ -54,6 +56,8 @@ pub fn router(app: Arc<App>, access: Arc<Access>) -> Router {
         .route("/portal/requests/{id}", get(request))
         .route("/portal/requests/{id}/outcome", get(outcome))
         .route("/portal/requests/{id}/events", get(events))
+        .route("/portal/requests/{id}/digital", post(digital))
+        .route("/portal/requests/{id}/return", get(landing).post(returned))
         .with_state(Arc::new(Portal { app, access }))
         .layer(from_fn_with_state(own, require_own_origin))
         .merge(assets(Actor::Portal, include_str!("../../assets/portal.js")))
@@ -147,15 +151,14 @@ async fn sign_out(State(portal): State<Arc<Portal>>, headers: HeaderMap, body: B
 }
 
 /// What the form asks for.
-fn asked(fields: &Fields) -> Result<CreateRequest, Error> {
+fn asked(fields: &Fields, public_url: &Url) -> Result<CreateRequest, Error> {
     let level = fields.one("min_level").unwrap_or_default();
     let known = AssuranceLevel::ALL.into_iter().find(|known| known.as_str() == level);
     let min_level = known.ok_or_else(|| Error::malformed("level_unknown", "there is no such level"))?;
-    let response_mode = match fields.one("response_mode") {
-        None | Some("direct_post.jwt") => ResponseMode::DirectPostJwt,
-        Some("direct_post") => ResponseMode::DirectPost,
-        Some(_) => return Err(Error::malformed("response_mode_unknown", "there is no such response mode")),
-    };
+    let unknown = |_| Error::malformed("response_mode_unknown", "there is no such response mode");
+    let mode = fields.one("response_mode").map_or(Ok(ResponseMode::DirectPostJwt), ResponseMode::parse);
+    let response_mode = mode.map_err(unknown)?;
+    let same_device = fields.one("flow") == Some("same_device") || response_mode == ResponseMode::Fragment;
     let format = fields.one("format").filter(|format| !format.is_empty());
     Ok(CreateRequest {
         template: Some(TEMPLATE.to_owned()),
@@ -164,6 +167,10 @@ fn asked(fields: &Fields) -> Result<CreateRequest, Error> {
         locale: Some("en".to_owned()),
         min_level,
         response_mode: Some(response_mode),
+        redirect_uri: match same_device && !response_mode.is_dc_api() {
+            true => public_url.join("portal/requests/{id}/return").ok(),
+            false => None,
+        },
         ..CreateRequest::default()
     })
 }
@@ -173,7 +180,7 @@ async fn create_request(State(portal): State<Arc<Portal>>, headers: HeaderMap, b
         Ok(signed_in) => signed_in,
         Err(response) => return *response,
     };
-    let made = match asked(&fields) {
+    let made = match asked(&fields, portal.app.public_url()) {
         Ok(asked) => portal.app.create_request(asked, Some(session.id())).await,
         Err(error) => Err(error),
     };
@@ -205,9 +212,13 @@ async fn request(State(portal): State<Arc<Portal>>, Path(id): Path<String>, head
         Err(problem) => return problem.into_response(),
     };
     let Ok(outcome) = outcome_view(&view).render() else { return Problem::internal().into_response() };
+    // A code is for another device: on the same one the browser must come back.
+    let scanned = view.request_uri.as_ref().filter(|_| view.flow == Flow::CrossDevice);
     let page = RequestPage {
         frame: portal.frame(Some(&session), None),
-        qr: qr_svg(&view.request_uri).ok(),
+        csrf: session.csrf().to_owned(),
+        qr: scanned.and_then(|link| qr_svg(link).ok()),
+        digital: view.digital.and_then(|argument| serde_json::to_string(&argument.digital).ok()),
         expires_at: utc(view.expires_at),
         finished: view.state.is_final(),
         id: view.id,
@@ -228,6 +239,64 @@ async fn outcome(State(portal): State<Arc<Portal>>, Path(id): Path<String>, head
     }
 }
 
+/// Takes what the browser's wallet chooser gave (response modes `dc_api` and `dc_api.jwt`).
+async fn digital(
+    State(portal): State<Arc<Portal>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let (session, fields) = match portal.form(&headers, &body) {
+        Ok(signed_in) => signed_in,
+        Err(response) => return *response,
+    };
+    let answer = fields.one("answer").and_then(|answer| serde_json::from_str(answer).ok());
+    let Some(answer) = answer else {
+        return Problem::bad_request("response_form", "`answer` is not a digital credential").into_response();
+    };
+    brought(&portal, &id, &Brought::Digital(answer), &session).await
+}
+
+/// Where a wallet on the same device sends the browser back to. The session's cookie does not come with a step from another
+/// site, so this page knows nobody: its script brings code or answer in a request of its own.
+async fn landing(State(portal): State<Arc<Portal>>, Path(id): Path<String>) -> Response {
+    send(StatusCode::OK, &LandingPage { frame: portal.frame(None, None), id })
+}
+
+/// The response code, or the answer itself (response mode `fragment`), in the browser session that asked.
+async fn returned(
+    State(portal): State<Arc<Portal>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Some(session) = portal.access.session(&headers) else {
+        return Problem::new(StatusCode::UNAUTHORIZED, "signed_out", "please sign in again").into_response();
+    };
+    let fields = match Fields::parse(&body) {
+        Ok(fields) => fields,
+        Err(problem) => return problem.into_response(),
+    };
+    match (fields.one("response_code"), fields.one("fragment")) {
+        (Some(code), None) => match portal.app.redeem_response_code(code, Some(session.id())).await {
+            Ok(_) => StatusCode::NO_CONTENT.into_response(),
+            Err(error) => Problem::from(error).into_response(),
+        },
+        (None, Some(fragment)) => {
+            let answer = Brought::Fragment { fragment: fragment.to_owned() };
+            brought(&portal, &id, &answer, &session).await
+        }
+        _ => Problem::bad_request("response_form", "a code or a fragment is missing").into_response(),
+    }
+}
+
+async fn brought(portal: &Portal, id: &str, answer: &Brought, session: &Session) -> Response {
+    match portal.app.receive_brought(id, answer, Some(session.id())).await {
+        Ok(_) => StatusCode::NO_CONTENT.into_response(),
+        Err(fault) => refused(fault).into_response(),
+    }
+}
+
 async fn events(State(portal): State<Arc<Portal>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let Some(session) = portal.access.session(&headers) else {
         return Problem::new(StatusCode::UNAUTHORIZED, "signed_out", "please sign in again").into_response();
@@ -243,7 +312,9 @@ async fn events(State(portal): State<Arc<Portal>>, Path(id): Path<String>, heade
 fn outcome_view(view: &RequestView) -> OutcomeView {
     let name = view.state.as_str();
     match (view.state, &view.outcome) {
-        (_, Some(Outcome::Verified { presentation, .. })) => OutcomeView::verified(presentation),
+        (_, Some(Outcome::Verified { presentation, session_binding, .. })) => {
+            OutcomeView::verified(presentation, *session_binding)
+        }
         (_, Some(Outcome::Refused { refusal })) => {
             OutcomeView::refused(refusal.code.as_str(), &refusal.detail, &refusal.checks)
         }

@@ -35,7 +35,7 @@ pub async fn receive(
     Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(answer)).into_response())
 }
 
-fn refused(refused: ResponseRefused) -> Problem {
+pub(super) fn refused(refused: ResponseRefused) -> Problem {
     match refused {
         ResponseRefused::Refused { code, detail } => Problem::bad_request(code.as_str(), detail),
         ResponseRefused::Failed(error) => error.into(),

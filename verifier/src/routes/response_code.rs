@@ -15,6 +15,8 @@ use crate::app::{App, RequestView};
 pub struct ResponseCode {
     /// The code that came with the person's browser.
     response_code: String,
+    /// The portal's session in which it came, as it was named when the request was made.
+    session: Option<String>,
 }
 
 /// Takes a response code, once: the outcome of its request.
@@ -25,5 +27,5 @@ pub async fn redeem(
     State(app): State<Arc<App>>,
     Json(body): Json<ResponseCode>,
 ) -> Result<axum::Json<RequestView>, Problem> {
-    Ok(axum::Json(app.redeem_response_code(&body.response_code, None).await?))
+    Ok(axum::Json(app.redeem_response_code(&body.response_code, body.session.as_deref()).await?))
 }

@@ -34,13 +34,8 @@ async fn requests_that_make_no_sense() {
         (one(dcql(json!({"id": "a", "format": "mso_mdoc", "meta": {}}))), "dcql_format"),
         (
             one(dcql(json!({"id": "a", "format": "dc+sd-jwt", "meta": {"vct_values": ["t"]},
-            "trusted_authorities": [{"type": "aki", "values": ["x"]}]}))),
+            "trusted_authorities": [{"type": "own", "values": ["x"]}]}))),
             "dcql_trusted_authorities",
-        ),
-        (
-            one(dcql(json!({"id": "a", "format": "dc+sd-jwt", "meta": {"vct_values": ["t"]},
-            "require_cryptographic_holder_binding": false}))),
-            "dcql_holder_binding",
         ),
         (
             one(json!({"template": null, "min_level": "uv", "dcql_query": {"credentials": [
@@ -50,7 +45,20 @@ async fn requests_that_make_no_sense() {
         (one(json!({"min_level": "highest"})), "invalid_member"),
         (one(json!({"min_level": "uv", "max_age": 0})), "invalid_transaction_data"),
         (one(json!({"min_level": "uv", "locale": "e n"})), "invalid_transaction_data"),
-        (one(json!({"response_mode": "fragment"})), "invalid_member"),
+        (one(json!({"response_mode": "query"})), "invalid_member"),
+        (one(json!({"response_mode": "fragment"})), "redirect_uri"),
+        (
+            one(json!({"response_mode": "dc_api", "expected_origins": ["http://portal.example"]})),
+            "expected_origins",
+        ),
+        (
+            one(json!({"response_mode": "dc_api", "expected_origins": ["https://portal.example/"]})),
+            "expected_origins",
+        ),
+        (one(json!({"response_mode": "dc_api", "expected_origins": ["javascript:x"]})), "expected_origins"),
+        (one(json!({"expected_origins": ["https://portal.example"]})), "expected_origins"),
+        (one(json!({"flow": "same_device"})), "redirect_uri"),
+        (one(json!({"client_id_prefix": "verifier_attestation"})), "no_attestation"),
         (one(json!({"client_id_prefix": "openid_federation"})), "invalid_member"),
         (
             one(json!({"transaction_data": [{"type": "t", "credential_ids": ["nobody"]}]})),

@@ -136,14 +136,15 @@ async fn outcomes_belong_to_their_session() {
         ..CreateRequest::default()
     };
     let created = verifier.app.create_request(new(false), Some("browser one")).await.unwrap();
-    assert!(verifier.present(&created.request_uri, &credentials).await.accepted);
+    assert!(verifier.present(created.request_uri.as_deref().unwrap(), &credentials).await.accepted);
     assert!(verifier.app.outcome(&created.id, Some("browser one")).await.unwrap().is_some());
     assert!(verifier.app.outcome(&created.id, Some("browser two")).await.unwrap().is_none());
     assert!(verifier.app.events(&created.id, Some("browser two")).await.unwrap().is_none());
     assert!(verifier.app.events(&created.id, Some("browser one")).await.unwrap().is_some());
     // A stolen code is of no use in another browser, and is spent.
     let created = verifier.app.create_request(new(true), Some("browser one")).await.unwrap();
-    let redirect_uri = verifier.present(&created.request_uri, &credentials).await.redirect_uri.unwrap();
+    let redirect_uri =
+        verifier.present(created.request_uri.as_deref().unwrap(), &credentials).await.redirect_uri.unwrap();
     let code = redirect_uri.query_pairs().next().unwrap().1.into_owned();
     let stolen = verifier.app.redeem_response_code(&code, Some("browser two")).await;
     assert_eq!(stolen.unwrap_err().code(), "session_mismatch");

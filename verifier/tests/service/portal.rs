@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use carekey_core::Clock;
-use carekey_core::holder::presentation::{self, Delivery, PresentationContext, PresentationReview};
+use carekey_core::holder::presentation::{
+    self, Delivery, PresentationContext, PresentationReview, PresentationRules,
+};
 use carekey_core::holder::{HttpClient, HttpRequest, HttpResponse, StoredCredential};
 use carekey_core::random::SystemRandom;
 use carekey_core::status::token_status_list::MEDIA_TYPE;
@@ -221,6 +223,7 @@ impl Verifier {
             dids: &self.dids,
             keys: &self.world.keys,
             trust,
+            rules: PresentationRules::none(),
             rp_id: RP_ID,
             origin: ORIGIN,
             clock: &*self.world.clock,

@@ -5,8 +5,8 @@ use carekey_core::encoding::base64url;
 use carekey_core::error::{Error, Result};
 use carekey_core::holder::StoredCredential;
 use carekey_core::holder::presentation::{
-    self, Candidate, Choice, PreparedPresentation, PresentationContext, PresentationReview, QueryReview,
-    Selection,
+    self, Candidate, Choice, PreparedPresentation, PresentationContext, PresentationReview,
+    PresentationRules, QueryReview, Selection,
 };
 use carekey_core::protocol::openid4vp::signed_request::VerifierAuthentication;
 use carekey_core::secret::Secret;
@@ -82,6 +82,7 @@ impl Wallet {
             dids: &*self.dids,
             keys,
             trust: &self.verifiers,
+            rules: PresentationRules::none(),
             rp_id: RP_ID,
             origin: self.own.origin(),
             clock: &*self.clock,
@@ -361,6 +362,14 @@ fn authentication_words(review: &PresentationReview) -> String {
             "The request is signed with a key of the identifier below.".to_owned()
                 + if review.verifier.trusted { "" } else { " This wallet does not know who that is." }
         }
+        VerifierAuthentication::Attestation => format!(
+            "The request is signed. Somebody whom this wallet trusts for it attests that the key is that of {}.",
+            visible(&review.verifier.name)
+        ),
+        VerifierAuthentication::Origin => format!(
+            "The request is not signed. Your browser says that it comes from {}.",
+            visible(&review.verifier.name)
+        ),
         VerifierAuthentication::None => {
             "The request is not signed. All that is known is the address that the answer would go to."
                 .to_owned()

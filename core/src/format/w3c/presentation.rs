@@ -103,9 +103,15 @@ impl UnverifiedW3cVp {
         &self.credential
     }
 
-    /// Whether the holder names transaction data that they approve, as claimed.
-    pub fn approves_transaction_data(&self) -> bool {
-        self.document.contains_key("transaction_data_hashes")
+    /// The hashes of the transaction data that the holder approves, as claimed.
+    pub fn transaction_data_hashes(&self) -> Option<&Value> {
+        self.document.get("transaction_data_hashes")
+    }
+
+    /// For whom the holder made it, as claimed: `aud`, or `domain` of the proof.
+    pub fn claimed_audience(&self) -> Option<&str> {
+        let domain = || self.document.get("proof").and_then(|proof| proof.get("domain"));
+        self.document.get("aud").or_else(domain)?.as_str()
     }
 
     /// Verifies the credential by its issuer's key, and the presentation by the key of the credential's subject.

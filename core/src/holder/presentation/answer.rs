@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::prepare::{CeremonyKey, PreparedPresentation, statement, transaction_data};
+use super::prepare::{CeremonyKey, PreparedPresentation, approved, statement};
 use super::review::PresentationReview;
 use super::{PresentationContext, read, stored};
 use crate::binding::verify::WebauthnAssertion;
@@ -24,7 +24,8 @@ use crate::webauthn::assertion::{self, AssertionExpectation, AuthenticationRespo
 use crate::webauthn::authenticator_data::AuthenticatorData;
 use crate::webauthn::client_data::{Ceremony as ClientCeremony, ClientData};
 
-/// What the verifier said to the answer. `Debug` hides the one-time code in the address.
+/// What the verifier said to the answer, or how it goes on to the verifier. `Debug` hides the one-time code in the address,
+/// and the answer.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     /// Whether the verifier took it.
@@ -32,9 +33,18 @@ pub struct Delivery {
     /// The verifier's error code, where it refused and named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// Where the person's browser goes next.
+    /// Where the person's browser goes next: the wallet must open it. With response mode `fragment` it carries the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect_uri: Option<Url>,
+    /// Over the Digital Credentials API: the `data` to hand to the platform.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Value>,
+}
+
+impl Delivery {
+    fn taken() -> Self {
+        Self { accepted: true, code: None, redirect_uri: None, platform: None }
+    }
 }
 
 impl fmt::Debug for Delivery {
@@ -84,14 +94,15 @@ async fn send(
     credentials: &[StoredCredential],
     context: &PresentationContext<'_>,
 ) -> Result<Delivery> {
+    let audience = prepared.request.audience();
     let (mut drafts, mut items) = (Vec::new(), Vec::new());
     for one in &prepared.answering {
         let credential = stored(credentials, &one.credential_id)?;
         let presentation = read(credential)?.present(&one.paths, context.random)?;
         let carries = prepared.ceremony.carrier == Some(drafts.len());
-        let hashes = transaction_data(&prepared.request);
-        let (end, hashes) = (carries.then_some(prepared.expires_at), carries.then_some(&hashes));
-        let mut said = statement(&prepared.request, prepared.issued_at, end, hashes);
+        let hashes = approved(one);
+        let end = carries.then_some(prepared.expires_at);
+        let mut said = statement(&prepared.request, &audience, prepared.issued_at, end, &hashes);
         if let Some(ceremony) = ceremony.filter(|_| carries) {
             said.jti = Some(context.random.token(16));
             said.assertion = Some(assertion_value(ceremony)?);
@@ -111,8 +122,8 @@ async fn send(
     for ((query_id, draft), signature) in drafts.into_iter().zip(signatures) {
         vp_token.entry(query_id.clone()).or_default().push(draft.assemble(&signature)?);
     }
-    let form = form(&prepared.request, &vp_token)?;
-    post(&prepared.request, &form, context).await
+    let response = parameters(&prepared.request, &vp_token)?;
+    deliver(&prepared.request, response, context).await
 }
 
 /// Tells the verifier that the person declined (`access_denied`).
@@ -129,9 +140,10 @@ pub(super) async fn send_error(
     error: WalletError,
     context: &PresentationContext<'_>,
 ) -> Result<Delivery> {
-    let mut form = vec![("error".to_owned(), error.as_str().to_owned())];
-    form.extend(request.state.iter().map(|state| ("state".to_owned(), state.clone())));
-    post(request, &form, context).await
+    let mut response = Map::new();
+    response.insert("error".into(), error.as_str().into());
+    add_state(request, &mut response);
+    deliver(request, response, context).await
 }
 
 fn check_ceremony(
@@ -182,42 +194,79 @@ fn assertion_value(ceremony: &AuthenticationResponse) -> Result<Value> {
         .map_err(|_| Error::misuse("webauthn_assertion", "the assertion does not serialize"))
 }
 
-fn form(
+/// The parameters of a successful response: in the clear, or as one JWE (section 8.3).
+fn parameters(
     request: &AuthorizationRequest,
     vp_token: &BTreeMap<String, Vec<String>>,
-) -> Result<Vec<(String, String)>> {
-    let vp_token = vp_token_value(vp_token);
-    let state = request.state.as_ref().map(|state| ("state".to_owned(), state.clone()));
-    if request.response_mode == ResponseMode::DirectPost {
-        return Ok([("vp_token".to_owned(), vp_token.to_string())].into_iter().chain(state).collect());
+) -> Result<Map<String, Value>> {
+    let mut payload = Map::new();
+    payload.insert("vp_token".into(), vp_token_value(vp_token));
+    add_state(request, &mut payload);
+    if !request.response_mode.is_encrypted() {
+        return Ok(payload);
     }
     let key = request.client_metadata.encryption_key.as_ref();
     let key = key.ok_or_else(|| Error::misuse("response_encryption", "the request has no encryption key"))?;
-    let mut payload = Map::new();
-    payload.insert("vp_token".into(), vp_token);
-    payload.extend(state.map(|(name, value)| (name, Value::String(value))));
     let payload = Value::Object(payload).to_string();
     let jwe = jwe::encrypt(payload.as_bytes(), key, request.content_encryption()?, &PartyInfo::default())?;
-    Ok(vec![("response".to_owned(), jwe)])
+    Ok(Map::from_iter([("response".to_owned(), jwe.into())]))
 }
 
-async fn post(
+/// The Digital Credentials API has no `state` (appendix A.2).
+fn add_state(request: &AuthorizationRequest, response: &mut Map<String, Value>) {
+    if let (Some(state), false) = (&request.state, request.response_mode.is_dc_api()) {
+        response.insert("state".into(), state.as_str().into());
+    }
+}
+
+/// Sends a response by the request's mode.
+async fn deliver(
     request: &AuthorizationRequest,
-    form: &[(String, String)],
+    response: Map<String, Value>,
     context: &PresentationContext<'_>,
 ) -> Result<Delivery> {
-    let pairs: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let response = context.http.send(HttpRequest::post_form(request.response_uri.clone(), &pairs)).await?;
+    let destination = || {
+        let missing = || Error::misuse("response_mode", "the request has no address for its answer");
+        request.destination.clone().ok_or_else(missing)
+    };
+    match request.response_mode {
+        ResponseMode::DirectPost | ResponseMode::DirectPostJwt => {
+            post(destination()?, &form(&response), context).await
+        }
+        ResponseMode::Fragment => {
+            let mut url = destination()?;
+            url.set_fragment(Some(&encoded(&form(&response))));
+            Ok(Delivery { redirect_uri: Some(url), ..Delivery::taken() })
+        }
+        ResponseMode::DcApi | ResponseMode::DcApiJwt => {
+            Ok(Delivery { platform: Some(Value::Object(response)), ..Delivery::taken() })
+        }
+    }
+}
+
+/// Objects travel as JSON texts in a form (section 8.1).
+fn form(response: &Map<String, Value>) -> Vec<(&str, String)> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    response.iter().map(|(name, value)| (name.as_str(), text(value))).collect()
+}
+
+fn encoded(form: &[(&str, String)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish()
+}
+
+async fn post(url: Url, form: &[(&str, String)], context: &PresentationContext<'_>) -> Result<Delivery> {
+    let pairs: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let response = context.http.send(HttpRequest::post_form(url, &pairs)).await?;
     let body = strict_json::parse(&response.body, &Limits::DEFAULT).unwrap_or(Value::Null);
     let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| text.len() <= 2048);
     if response.is_success() {
         let redirect_uri = text("redirect_uri").and_then(|uri| Url::parse(uri).ok());
         let redirect_uri = redirect_uri.filter(|uri| matches!(uri.scheme(), "https" | "http"));
-        return Ok(Delivery { accepted: true, code: None, redirect_uri });
+        return Ok(Delivery { redirect_uri, ..Delivery::taken() });
     }
     let code = text("code").or_else(|| text("error")).filter(|code| {
         code.len() <= 64
             && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
     });
-    Ok(Delivery { accepted: false, code: code.map(str::to_owned), redirect_uri: None })
+    Ok(Delivery { accepted: false, code: code.map(str::to_owned), ..Delivery::taken() })
 }

@@ -49,11 +49,11 @@ impl PresentationReview {
             let option = set.answered_by(&|id| first(id).is_some())?;
             ids.extend(option.iter().map(String::as_str));
         }
-        // The step-up needs one of its credentials, whatever the sets say.
-        if let Some(step_up) = &self.step_up {
-            let carriers = &step_up.credential_ids;
-            if !carriers.iter().any(|id| ids.contains(&id.as_str())) {
-                ids.push(carriers.iter().find(|id| first(id).is_some())?);
+        // Each transaction needs one of its credentials, whatever the sets say.
+        let step_up = self.step_up.iter().map(|step_up| &step_up.credential_ids);
+        for approving in step_up.chain(self.transactions.iter().map(|one| &one.credential_ids)) {
+            if !approving.iter().any(|id| ids.contains(&id.as_str())) {
+                ids.push(approving.iter().find(|id| first(id).is_some())?);
             }
         }
         ids.sort_unstable();
@@ -101,6 +101,7 @@ impl PresentationReview {
                 query_id: choice.query_id.clone(),
                 credential_id: choice.credential_id.clone(),
                 paths: selected.iter().map(|claim| claim.path().clone()).collect(),
+                transaction_data: Vec::new(),
             });
         }
         Ok(answering)

@@ -15,7 +15,9 @@ use crate::format::sd_jwt_vc::disclosure::DigestAlgorithm;
 use crate::format::sd_jwt_vc::key_binding::TransactionDataHashes;
 use crate::holder::{AuthenticatorKey, StoredCredential};
 use crate::jose::jwk::Jwk;
+use crate::limits::Limits;
 use crate::protocol::openid4vp::request::AuthorizationRequest;
+use crate::protocol::openid4vp::transaction_data;
 use crate::webauthn::options::{CredentialDescriptor, RequestOptions};
 use crate::webauthn::{Bytes, CredentialType};
 
@@ -56,18 +58,20 @@ pub(super) struct CeremonyKey {
 ///
 /// # Errors
 /// Those of a choice that does not fit ([`Selection`]); `step_up_impossible` when the verifier asks for a step-up and no
-/// chosen credential has a second key.
+/// chosen credential has a second key; `transaction_unapproved` when no chosen credential may approve a transaction.
 pub fn prepare(
     review: PresentationReview,
     selection: &Selection,
     credentials: &[StoredCredential],
     context: &PresentationContext<'_>,
 ) -> Result<PreparedPresentation> {
-    let answering = review.answering(selection, credentials)?;
+    let mut answering = review.answering(selection, credentials)?;
     let issued_at = context.clock.now();
     let lifetime = review.step_up.as_ref().map_or(LIFETIME, |step_up| step_up.max_age.min(LIFETIME));
     let expires_at = issued_at.plus(i64::from(lifetime));
     let carrier = carrier(&review, &answering, credentials)?;
+    assign_transactions(&review, &mut answering, carrier.map(|(position, _)| position))?;
+    let carrier = carrier.and_then(|(position, key)| Some((position, answering.get(position)?, key)));
     let (ceremony, request_options) = match carrier {
         Some((position, carrier, key)) => {
             let times = (issued_at, expires_at);
@@ -91,16 +95,16 @@ pub fn prepare(
 /// The presentation that carries the step-up: asked for by transaction data, or by the claim `webauthn_binding`.
 fn carrier<'a>(
     review: &PresentationReview,
-    answering: &'a [Answering],
+    answering: &[Answering],
     credentials: &'a [StoredCredential],
-) -> Result<Option<(usize, &'a Answering, &'a AuthenticatorKey)>> {
+) -> Result<Option<(usize, &'a AuthenticatorKey)>> {
     let mut found = None;
     for (position, one) in answering.iter().enumerate() {
         let credential = stored(credentials, &one.credential_id)?;
         let named = review.step_up.as_ref().map(|step_up| step_up.credential_ids.contains(&one.query_id));
         let fits = named.unwrap_or_else(|| asks_for_binding(credential.format, one.paths.iter()));
         if let (true, None, Some(key)) = (fits, &found, &credential.ak) {
-            found = Some((position, one, key));
+            found = Some((position, key));
         }
     }
     match (found, &review.step_up) {
@@ -112,6 +116,26 @@ fn carrier<'a>(
     }
 }
 
+/// Each entry of the transaction data is approved by exactly one of the credentials that it names (section 5.1): the one
+/// with the step-up where it may be, else the first.
+fn assign_transactions(
+    review: &PresentationReview,
+    answering: &mut [Answering],
+    carrier: Option<usize>,
+) -> Result<()> {
+    for entry in &review.request.transaction_data {
+        let ids = transaction_data::credential_ids(entry, &Limits::DEFAULT)?;
+        let named = |one: &Answering| ids.contains(&one.query_id);
+        let by_carrier = carrier.filter(|at| answering.get(*at).is_some_and(named));
+        let position = by_carrier.or_else(|| answering.iter().position(named));
+        let approving = position.and_then(|at| answering.get_mut(at)).ok_or_else(|| {
+            Error::refused("transaction_unapproved", "no chosen credential may approve the transaction")
+        })?;
+        approving.transaction_data.push(entry.clone());
+    }
+    Ok(())
+}
+
 fn challenge(
     request: &AuthorizationRequest,
     carrier: &Answering,
@@ -121,10 +145,10 @@ fn challenge(
 ) -> Result<[u8; 32]> {
     let read = read(stored(credentials, &carrier.credential_id)?)?;
     let hk_jkt = Jwk::from_key(&read.holder_key()?).thumbprint();
-    let hashes = transaction_data(request);
-    let said = statement(request, issued_at, Some(expires_at), Some(&hashes));
+    let (hashes, audience) = (approved(carrier), request.audience());
+    let said = statement(request, &audience, issued_at, Some(expires_at), &hashes);
     PresentationStatement {
-        aud: request.client_id.as_str(),
+        aud: &audience,
         content_hash: &read.present(&carrier.paths, context.random)?.content_hash(&said)?,
         exp: expires_at,
         hk_jkt: &hk_jkt,
@@ -138,26 +162,28 @@ fn challenge(
 /// What a presentation says; with an end, it carries the step-up.
 pub(super) fn statement<'a>(
     request: &'a AuthorizationRequest,
+    audience: &'a str,
     issued_at: UnixTime,
     expires_at: Option<UnixTime>,
-    hashes: Option<&'a TransactionDataHashes>,
+    hashes: &'a TransactionDataHashes,
 ) -> Statement<'a> {
     // The wallet's own word (EUDI TS12): two keys, one of them after the person's own user verification.
     let factors = json!([{ "possession": "holder_key" }, { "user_verification": "webauthn" }]);
     Statement {
-        audience: request.client_id.as_str(),
+        audience,
         nonce: &request.nonce,
         issued_at,
         expires_at,
-        transaction_data: hashes.filter(|hashes| !hashes.hashes().is_empty()),
+        transaction_data: Some(hashes).filter(|hashes| !hashes.hashes().is_empty()),
         jti: None,
         factors: expires_at.map(|_| factors),
         assertion: None,
     }
 }
 
-pub(super) fn transaction_data(request: &AuthorizationRequest) -> TransactionDataHashes {
-    TransactionDataHashes::new(&request.transaction_data, DigestAlgorithm::Sha256)
+/// The hashes of what a presentation approves.
+pub(super) fn approved(one: &Answering) -> TransactionDataHashes {
+    TransactionDataHashes::new(&one.transaction_data, DigestAlgorithm::Sha256)
 }
 
 fn options(

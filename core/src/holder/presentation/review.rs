@@ -5,24 +5,22 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{PresentationContext, answer, read};
+use super::{PresentationContext, answer, open, read};
 use crate::binding::claim::is_technical;
 use crate::binding::transaction::{StepUpRequest, visible};
 use crate::credential::CredentialFormat;
 use crate::credential::claims::ClaimPath;
 use crate::error::{Error, Result};
-use crate::holder::{CredentialDisplay, HttpRequest, StoredCredential};
+use crate::format::any::UnverifiedCredential;
+use crate::holder::{CredentialDisplay, StoredCredential};
 use crate::limits::Limits;
-use crate::protocol::openid4vp::client_id::ClientId;
-use crate::protocol::openid4vp::dcql::{ClaimsQuery, CredentialQuery};
-use crate::protocol::openid4vp::link::{RequestLink, RequestUriMethod};
-use crate::protocol::openid4vp::request::{AuthorizationRequest, REQUEST_OBJECT_TYP, ResponseMode};
+use crate::protocol::openid4vp::dcql::{ClaimsQuery, CredentialQuery, CredentialSource};
+use crate::protocol::openid4vp::digital_credentials::DigitalCredentialRequest;
+use crate::protocol::openid4vp::request::AuthorizationRequest;
 use crate::protocol::openid4vp::response::WalletError;
-use crate::protocol::openid4vp::signed_request::{
-    AuthenticatedRequest, RequestEvidence, UnverifiedRequest, VerifierIdentity, wallet_metadata,
-};
+use crate::protocol::openid4vp::signed_request::{AuthenticatedRequest, VerifierIdentity};
 use crate::protocol::openid4vp::transaction_data::TransactionData;
-use crate::random::Random;
+use crate::protocol::openid4vp::transaction_types::Transaction;
 
 /// A request as the person sees it, and the state that the next phase needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +31,9 @@ pub struct PresentationReview {
     pub purpose: Option<String>,
     /// The step-up that is asked for by transaction data, if any.
     pub step_up: Option<StepUpRequest>,
+    /// The transactions that the answer approves: to be shown in full.
+    #[serde(default)]
+    pub transactions: Vec<Transaction>,
     /// The credential queries, each with the credentials that fit.
     pub queries: Vec<QueryReview>,
     /// Whether what the wallet holds can answer the request.
@@ -105,87 +106,57 @@ impl fmt::Debug for ClaimReview {
 /// example) is answered with the error code of section 8.5 before the error returns.
 ///
 /// # Errors
-/// Those of [`RequestLink::parse`], [`UnverifiedRequest::parse`], [`UnverifiedRequest::authenticate`],
-/// [`TransactionData::parse_all`]; `request_fetch` when the object cannot be had; `dcql_trusted_authorities`,
-/// `dcql_format`, `vp_formats` and `response_encryption` for what this wallet does not carry.
+/// Those of [`RequestLink`](crate::protocol::openid4vp::link::RequestLink::parse) and of
+/// [`UnverifiedRequest`](crate::protocol::openid4vp::signed_request::UnverifiedRequest), of
+/// [`TransactionData::parse_all`]; `request_fetch` when the object cannot be had; `dcql_format`, `vp_formats` and `response_encryption` for what this wallet does not carry.
 pub async fn review(
     link: &str,
     credentials: &[StoredCredential],
     context: &PresentationContext<'_>,
 ) -> Result<PresentationReview> {
-    let authenticated = match RequestLink::parse(link, &Limits::DEFAULT)? {
-        RequestLink::ByValue(request) => {
-            AuthenticatedRequest::unsigned(*request, context.trust, context.clock.now())?
-        }
-        RequestLink::ByReference { client_id, request_uri, method } => {
-            fetch(&client_id, request_uri, method, context).await?
-        }
-    };
-    let request = authenticated.request();
-    match summary(&authenticated, credentials, context.random) {
+    let authenticated = open::link(link, context).await?;
+    match summary(&authenticated, credentials, context) {
         Ok(review) => Ok(review),
         Err(fault) => {
             // Best effort: what the person needs to know is the fault itself.
-            let _ = answer::send_error(request, WalletError::for_fault(&fault), context).await;
+            let error = WalletError::for_fault(&fault);
+            let _ = answer::send_error(authenticated.request(), error, context).await;
             Err(fault)
         }
     }
 }
 
-async fn fetch(
-    client_id: &ClientId,
-    request_uri: url::Url,
-    method: RequestUriMethod,
+/// Opens a request that came over the Digital Credentials API from `origin`, as the platform says: the first of `requests`
+/// whose protocol and verifier this wallet takes.
+///
+/// On an error cancel the call: an error response would tell the page, before the person agreed, what the wallet holds
+/// (section 15.9.2).
+///
+/// # Errors
+/// Those of [`review`] but for links; `request_origin`; `dc_api_protocol` when there is no request at all.
+pub async fn review_digital(
+    requests: &[DigitalCredentialRequest],
+    origin: &str,
+    credentials: &[StoredCredential],
     context: &PresentationContext<'_>,
-) -> Result<AuthenticatedRequest> {
-    let (http_request, wallet_nonce) = match method {
-        RequestUriMethod::Get => {
-            (HttpRequest::get(request_uri, &format!("application/{REQUEST_OBJECT_TYP}")), None)
+) -> Result<PresentationReview> {
+    let mut fault = Error::unsupported("dc_api_protocol", "none of the requests is of a known protocol");
+    for request in requests {
+        match open::platform(request, origin, context).await {
+            Ok(authenticated) => return summary(&authenticated, credentials, context),
+            Err(error) => fault = error,
         }
-        RequestUriMethod::Post => {
-            let nonce = context.random.token(16);
-            let metadata = wallet_metadata().to_string();
-            let pairs = [("wallet_nonce", nonce.as_str()), ("wallet_metadata", metadata.as_str())];
-            let mut post = HttpRequest::post_form(request_uri, &pairs);
-            post.headers.retain(|(name, _)| name != "accept");
-            post.headers.push(("accept".into(), format!("application/{REQUEST_OBJECT_TYP}")));
-            (post, Some(nonce))
-        }
-    };
-    let response = context.http.send(http_request).await?;
-    if !response.is_success() || response.media_type() != format!("application/{REQUEST_OBJECT_TYP}") {
-        return Err(Error::malformed(
-            "request_fetch",
-            "the verifier gives no request object at that address",
-        ));
     }
-    let compact = std::str::from_utf8(&response.body)
-        .map_err(|_| Error::malformed("request_fetch", "the request object is not text"))?;
-    let unverified = UnverifiedRequest::parse(compact.trim(), &Limits::DEFAULT)?;
-    let did_document = match unverified.did()? {
-        Some(did) => Some(context.dids.resolve(&did).await?),
-        None => None,
-    };
-    unverified.authenticate(&RequestEvidence {
-        client_id,
-        wallet_nonce: wallet_nonce.as_deref(),
-        trust: context.trust,
-        did_document: did_document.as_ref(),
-        now: context.clock.now(),
-    })
+    Err(fault)
 }
 
 fn summary(
     authenticated: &AuthenticatedRequest,
     credentials: &[StoredCredential],
-    random: &dyn Random,
+    context: &PresentationContext<'_>,
 ) -> Result<PresentationReview> {
     let request = authenticated.request();
     let query = &request.dcql_query;
-    if query.credentials().iter().any(CredentialQuery::has_trusted_authorities) {
-        let detail = "this wallet cannot evaluate trusted_authorities";
-        return Err(Error::unsupported("dcql_trusted_authorities", detail));
-    }
     let asked: Vec<_> = query.credentials().iter().filter_map(CredentialQuery::credential_format).collect();
     if asked.is_empty() {
         return Err(Error::unsupported(
@@ -198,18 +169,29 @@ fn summary(
         let detail = "the verifier does not take the format or algorithms of this wallet";
         return Err(Error::unsupported("vp_formats", detail));
     }
-    let encrypted = request.response_mode == ResponseMode::DirectPostJwt;
+    let encrypted = request.response_mode.is_encrypted();
     if encrypted {
         request.content_encryption()?;
     }
-    let transaction_data = TransactionData::parse_all(&request.transaction_data, query, &Limits::DEFAULT)?;
-    let step_up = transaction_data.into_iter().map(|TransactionData::StepUp(step_up)| step_up).next();
-    let review = |one| query_review(one, request, &step_up, credentials, random);
-    let queries: Vec<_> = query.credentials().iter().map(review).collect();
+    let types = &context.rules.transaction_types;
+    let entries = TransactionData::parse_all(&request.transaction_data, query, types, &Limits::DEFAULT)?;
+    let approving: Vec<Vec<String>> = entries.iter().map(|one| one.credential_ids().to_vec()).collect();
+    let (mut step_up, mut transactions) = (None, Vec::new());
+    for entry in entries {
+        match entry {
+            TransactionData::StepUp(one) => step_up = Some(one),
+            TransactionData::Registered(one) => transactions.push(one),
+        }
+    }
+    let queries: Vec<_> = query
+        .credentials()
+        .iter()
+        .map(|one| query_review(one, request, &step_up, credentials, context))
+        .collect();
     let has = |id: &str| queries.iter().any(|one| one.id == id && !one.candidates.is_empty());
     let held: Vec<&str> = queries.iter().map(|one| one.id.as_str()).filter(|id| has(id)).collect();
     // Transaction data needs one of its credentials (section 8.5).
-    let approvable = step_up.as_ref().is_none_or(|step_up| step_up.credential_ids.iter().any(|id| has(id)));
+    let approvable = approving.iter().all(|ids| ids.iter().any(|id| has(id)));
     let answerable = approvable && query.check_answered(held.into_iter()).is_ok();
     let purpose = step_up.as_ref().map(|step_up| &step_up.purpose).or(request.purpose.as_ref());
     Ok(PresentationReview {
@@ -222,6 +204,7 @@ fn summary(
         encrypted,
         queries,
         step_up,
+        transactions,
         request: request.clone(),
     })
 }
@@ -249,7 +232,7 @@ fn query_review(
     request: &AuthorizationRequest,
     step_up: &Option<StepUpRequest>,
     credentials: &[StoredCredential],
-    random: &dyn Random,
+    context: &PresentationContext<'_>,
 ) -> QueryReview {
     // Whether all other queries together would do without this one.
     let others =
@@ -266,7 +249,7 @@ fn query_review(
         id: query.id().to_owned(),
         required,
         multiple: query.multiple(),
-        candidates: fitting.filter_map(|credential| candidate(query, credential, random)).collect(),
+        candidates: fitting.filter_map(|credential| candidate(query, credential, context)).collect(),
     }
 }
 
@@ -274,15 +257,18 @@ fn query_review(
 fn candidate(
     query: &CredentialQuery,
     credential: &StoredCredential,
-    random: &dyn Random,
+    context: &PresentationContext<'_>,
 ) -> Option<Candidate> {
     let read = read(credential).ok()?;
     if !query.accepts(credential.format, &read.types()) {
         return None;
     }
+    if !from_authority(query, &read, context) {
+        return None;
+    }
     let selected = query.select(read.claims(), &|_| false).ok()?;
     let paths: Vec<ClaimPath> = selected.iter().map(|claim| claim.path().clone()).collect();
-    let leaves = read.present(&paths, random).ok()?;
+    let leaves = read.present(&paths, context.random).ok()?;
     let asked = selected.iter().map(|claim| {
         // What leaves anyway cannot be left out.
         let optional = read.is_selective() && !query.is_mandatory(claim);
@@ -310,6 +296,17 @@ fn candidate(
         display: credential.display.clone(),
         claims: asked.chain(beside).collect(),
     })
+}
+
+/// Whether the credential comes from an authority that the query names, as far as is known here (section 6.1.1).
+fn from_authority(
+    query: &CredentialQuery,
+    credential: &UnverifiedCredential,
+    context: &PresentationContext<'_>,
+) -> bool {
+    let x5c = credential.issuer_certificates();
+    let source = CredentialSource { x5c: x5c.as_deref(), issuer: credential.iss() };
+    query.accepts_source(source, &context.rules.authorities, context.clock.now())
 }
 
 fn claim_review(

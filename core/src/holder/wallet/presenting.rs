@@ -20,7 +20,8 @@ use crate::credential::claims::ClaimPath;
 use crate::error::{Error, Result};
 use crate::holder::StoredCredential;
 use crate::holder::presentation::{
-    self, Candidate, Choice, Delivery, PresentationContext, PresentationReview, QueryReview, Selection,
+    self, Candidate, Choice, Delivery, PresentationContext, PresentationReview, PresentationRules,
+    QueryReview, Selection,
 };
 use crate::protocol::openid4vp::signed_request::VerifierAuthentication;
 use crate::vault::records::{Batch, Records};
@@ -182,6 +183,7 @@ impl Wallet {
             dids: &*self.platform.dids,
             keys,
             trust: &self.config.verifiers,
+            rules: PresentationRules::none(),
             rp_id: &self.config.rp_id,
             origin: &self.config.origin,
             clock: &*self.platform.clock,
@@ -354,7 +356,7 @@ impl PresentationSession {
         };
         *over = true;
         self.after_delivery(&records, held, selection, &delivery).await?;
-        let Delivery { accepted, code, redirect_uri } = delivery;
+        let Delivery { accepted, code, redirect_uri, .. } = delivery;
         Ok(PresentationOutcome { accepted, code, redirect_uri })
     }
 

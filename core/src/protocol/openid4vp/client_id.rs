@@ -19,6 +19,11 @@ pub enum ClientIdPrefix {
     X509Hash,
     /// The rest is a DID, one of whose keys signs the request.
     DecentralizedIdentifier,
+    /// The rest is the subject of an attestation (section 12) whose key signs the request.
+    VerifierAttestation,
+    /// The rest is the origin from which an unsigned request came over the Digital Credentials API (appendix A.2). Only the
+    /// platform makes it: no request may name it.
+    Origin,
 }
 
 impl ClientIdPrefix {
@@ -29,18 +34,27 @@ impl ClientIdPrefix {
             Self::X509SanDns => "x509_san_dns",
             Self::X509Hash => "x509_hash",
             Self::DecentralizedIdentifier => "decentralized_identifier",
+            Self::VerifierAttestation => "verifier_attestation",
+            Self::Origin => "origin",
         }
     }
 
+    /// Those that a request may name.
+    pub const REQUESTED: [Self; 5] = [
+        Self::RedirectUri,
+        Self::X509SanDns,
+        Self::X509Hash,
+        Self::DecentralizedIdentifier,
+        Self::VerifierAttestation,
+    ];
+
     /// Whether requests under this prefix are signed.
     pub fn is_signed(self) -> bool {
-        self != Self::RedirectUri
+        !matches!(self, Self::RedirectUri | Self::Origin)
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::RedirectUri, Self::X509SanDns, Self::X509Hash, Self::DecentralizedIdentifier]
-            .into_iter()
-            .find(|prefix| prefix.as_str() == text)
+        Self::REQUESTED.into_iter().find(|prefix| prefix.as_str() == text)
     }
 }
 
@@ -122,13 +136,9 @@ mod tests {
         let id: ClientId = "decentralized_identifier:did:example:123".parse().unwrap();
         assert_eq!(id.original(), "did:example:123");
         assert_eq!(ClientId::new(id.prefix(), id.original()), id);
-        for unsupported in [
-            "example-client",
-            "verifier_attestation:x",
-            "openid_federation:https://x",
-            "origin:x",
-            "https://x",
-        ] {
+        let id: ClientId = "verifier_attestation:verifier.example".parse().unwrap();
+        assert_eq!((id.prefix(), id.original()), (ClientIdPrefix::VerifierAttestation, "verifier.example"));
+        for unsupported in ["example-client", "openid_federation:https://x", "origin:x", "https://x"] {
             assert_eq!(
                 unsupported.parse::<ClientId>().unwrap_err().code(),
                 "client_id_prefix",

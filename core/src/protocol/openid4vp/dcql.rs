@@ -7,12 +7,14 @@
 mod credential_query;
 mod credential_set;
 mod member;
+mod trusted_authorities;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 pub use credential_query::{ClaimsQuery, CredentialQuery};
 pub use credential_set::CredentialSetQuery;
+pub use trusted_authorities::{CredentialSource, TrustedAuthorities};
 
 use crate::error::{Error, Result};
 

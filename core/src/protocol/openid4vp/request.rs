@@ -11,7 +11,7 @@ use crate::clock::UnixTime;
 use crate::credential::CredentialFormat;
 use crate::error::{Error, Result};
 use crate::format::data_integrity::Cryptosuite;
-use crate::jose::jwe::ContentEncryption;
+use crate::jose::jwe::{self, ContentEncryption, Curve, KeyManagement};
 use crate::jose::jwk::Jwk;
 use crate::jose::jwt;
 
@@ -19,6 +19,8 @@ use crate::jose::jwt;
 pub const REQUEST_OBJECT_TYP: &str = "oauth-authz-req+jwt";
 /// `aud` of a request whose wallet is not known beforehand (section 5.8).
 pub const SELF_ISSUED: &str = "https://self-issued.me/v2";
+/// Most entries of `expected_origins`.
+pub const MAX_ORIGINS: usize = 32;
 /// Our own parameter with the purpose in words, for requests without transaction data; other wallets ignore it.
 pub const PURPOSE_PARAMETER: &str = "urn:carekey:purpose:1";
 
@@ -31,14 +33,55 @@ pub enum ResponseMode {
     /// Posted as a form, encrypted (section 8.3.1).
     #[serde(rename = "direct_post.jwt")]
     DirectPostJwt,
+    /// In the fragment of the address to which the wallet sends the browser (section 5.6); the default.
+    #[serde(rename = "fragment")]
+    Fragment,
+    /// Over the Digital Credentials API (appendix A).
+    #[serde(rename = "dc_api")]
+    DcApi,
+    /// Over the Digital Credentials API, encrypted (appendix A).
+    #[serde(rename = "dc_api.jwt")]
+    DcApiJwt,
 }
 
 impl ResponseMode {
+    /// All that are carried.
+    pub const ALL: [Self; 5] =
+        [Self::DirectPost, Self::DirectPostJwt, Self::Fragment, Self::DcApi, Self::DcApiJwt];
+
     /// The parameter's value.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::DirectPost => "direct_post",
             Self::DirectPostJwt => "direct_post.jwt",
+            Self::Fragment => "fragment",
+            Self::DcApi => "dc_api",
+            Self::DcApiJwt => "dc_api.jwt",
+        }
+    }
+
+    /// The mode of a parameter's value; [`Error::Unsupported`] `response_mode`.
+    pub fn parse(name: &str) -> Result<Self> {
+        let known = Self::ALL.into_iter().find(|mode| mode.as_str() == name);
+        known.ok_or_else(|| Error::unsupported("response_mode", "this response mode is not supported"))
+    }
+
+    /// Whether the answer is encrypted to the verifier.
+    pub const fn is_encrypted(self) -> bool {
+        matches!(self, Self::DirectPostJwt | Self::DcApiJwt)
+    }
+
+    /// Whether request and answer travel over the Digital Credentials API.
+    pub const fn is_dc_api(self) -> bool {
+        matches!(self, Self::DcApi | Self::DcApiJwt)
+    }
+
+    /// The parameter with the address of the answer; `None` where the platform carries it.
+    const fn destination_parameter(self) -> Option<&'static str> {
+        match self {
+            Self::DirectPost | Self::DirectPostJwt => Some("response_uri"),
+            Self::Fragment => Some("redirect_uri"),
+            Self::DcApi | Self::DcApiJwt => None,
         }
     }
 }
@@ -46,12 +89,17 @@ impl ResponseMode {
 /// A request for presentations. Parsing it authenticates nobody.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuthorizationRequest {
-    /// Who asks; the audience of the presentations.
+    /// Who asks.
     pub client_id: ClientId,
     /// How the answer travels.
     pub response_mode: ResponseMode,
-    /// Where the answer goes.
-    pub response_uri: Url,
+    /// Where the answer goes: `response_uri`, or `redirect_uri` for [`ResponseMode::Fragment`]; `None` over the Digital
+    /// Credentials API.
+    pub destination: Option<Url>,
+    /// `expected_origins` of signed requests over the Digital Credentials API.
+    pub expected_origins: Vec<String>,
+    /// The origin from which it came over the Digital Credentials API, as the platform says: never a parameter.
+    pub origin: Option<String>,
     /// Fresh value that presentations must contain.
     pub nonce: String,
     /// Comes back with the answer.
@@ -72,23 +120,35 @@ pub struct AuthorizationRequest {
     pub expires_at: Option<UnixTime>,
 }
 
+/// Member of our own records; requests that come from outside are never read with it.
+const OWN_ORIGIN: &str = "urn:carekey:origin:1";
+
 impl Serialize for AuthorizationRequest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_claims().serialize(serializer)
+        let mut claims = self.to_claims();
+        if let Some(origin) = &self.origin {
+            claims.insert(OWN_ORIGIN.to_owned(), origin.as_str().into());
+        }
+        claims.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for AuthorizationRequest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let claims = Map::deserialize(deserializer)?;
-        Self::from_claims(&claims).map_err(|error| serde::de::Error::custom(error.code()))
+        let mut claims = Map::deserialize(deserializer)?;
+        let origin = claims.shift_remove(OWN_ORIGIN);
+        let request = match origin.as_ref().and_then(Value::as_str) {
+            Some(origin) => Self::from_platform(&claims, origin),
+            None => Self::from_claims(&claims),
+        };
+        request.map_err(|error| serde::de::Error::custom(error.code()))
     }
 }
 
 /// The members of `client_metadata` that this build uses (section 5.1).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientMetadata {
-    /// The key for an encrypted answer: ECDH-ES on P-256.
+    /// The key for an encrypted answer, one that [`jwe::encrypt`] can encrypt to.
     pub encryption_key: Option<Jwk>,
     /// `encrypted_response_enc_values_supported`; empty means the default, `A128GCM`.
     pub content_encryptions: Vec<String>,
@@ -121,52 +181,56 @@ impl Default for ClientMetadata {
 }
 
 impl AuthorizationRequest {
-    /// Reads the parameters; unknown ones are ignored (section 5).
+    /// Reads the parameters; unknown ones are ignored (section 5). Requests for the Digital Credentials API are refused:
+    /// they come with an origin ([`Self::from_platform`]).
     ///
     /// Errors: [`Error::Malformed`] `request_object`, `request_url`, `dcql`, `client_id`; [`Error::Unsupported`]
     /// `response_type`, `response_mode`, `request_scope`, `client_id_prefix`; [`Error::Refused`] `request_audience`.
     pub fn from_claims(claims: &Map<String, Value>) -> Result<Self> {
-        let text = |name: &'static str| match claims.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) if !text.is_empty() && text.len() <= 2048 => Ok(Some(text.as_str())),
-            Some(_) => Err(malformed(format!("`{name}` must be a string of 1 to 2048 bytes"))),
-        };
-        let required =
-            |name: &'static str| text(name)?.ok_or_else(|| malformed(format!("`{name}` is missing")));
+        let request = Self::read(claims, required(claims, "client_id")?.parse()?, None)?;
+        match request.response_mode.is_dc_api() {
+            true => Err(Error::unsupported("response_mode", "the Digital Credentials API was not used")),
+            false => Ok(request),
+        }
+    }
 
-        let client_id: ClientId = required("client_id")?.parse()?;
-        if required("response_type")? != "vp_token" {
+    /// Reads the parameters of a request that came from `origin` over the Digital Credentials API (appendix A.2). Without
+    /// `client_id` it is unsigned, and the verifier is its origin.
+    ///
+    /// Errors: those of [`Self::from_claims`].
+    pub fn from_platform(claims: &Map<String, Value>, origin: &str) -> Result<Self> {
+        let client_id = match text(claims, "client_id")? {
+            Some(client_id) => client_id.parse()?,
+            None => ClientId::new(ClientIdPrefix::Origin, origin),
+        };
+        let request = Self::read(claims, client_id, Some(origin))?;
+        match request.response_mode.is_dc_api() {
+            true => Ok(request),
+            false => Err(Error::unsupported("response_mode", "the response mode is not dc_api(.jwt)")),
+        }
+    }
+
+    fn read(claims: &Map<String, Value>, client_id: ClientId, origin: Option<&str>) -> Result<Self> {
+        let text = |name: &'static str| text(claims, name);
+        if required(claims, "response_type")? != "vp_token" {
             return Err(Error::unsupported("response_type", "the only response type is vp_token"));
         }
-        let response_mode = match text("response_mode")? {
-            Some("direct_post") => ResponseMode::DirectPost,
-            Some("direct_post.jwt") => ResponseMode::DirectPostJwt,
-            _ => {
-                return Err(Error::unsupported(
-                    "response_mode",
-                    "the response mode is not direct_post(.jwt)",
-                ));
-            }
-        };
-        if claims.contains_key("redirect_uri") {
-            return Err(malformed("`redirect_uri` must not be present with direct_post"));
-        }
+        let response_mode = text("response_mode")?.map_or(Ok(ResponseMode::Fragment), ResponseMode::parse)?;
         if claims.contains_key("scope") {
             return Err(Error::unsupported("request_scope", "`scope` is not carried; use `dcql_query`"));
         }
         if text("aud")?.is_some_and(|audience| audience != SELF_ISSUED) {
             return Err(Error::refused("request_audience", "the request is meant for another wallet"));
         }
-        // The prefix `redirect_uri` may leave it out: the identifier is the address (section 5.9.3).
-        let response_uri = match (text("response_uri")?, client_id.prefix()) {
-            (Some(uri), _) => uri,
-            (None, ClientIdPrefix::RedirectUri) => client_id.original(),
-            (None, _) => return Err(malformed("`response_uri` is missing")),
-        };
         let request = Self {
             response_mode,
-            response_uri: web_url(response_uri, "response_uri")?,
-            nonce: url_safe(required("nonce")?, "nonce")?,
+            destination: destination(claims, response_mode, &client_id)?,
+            expected_origins: match origin {
+                Some(_) => expected_origins(claims.get("expected_origins"))?,
+                None => Vec::new(),
+            },
+            origin: origin.map(str::to_owned),
+            nonce: url_safe(required(claims, "nonce")?, "nonce")?,
             state: text("state")?.map(|state| url_safe(state, "state")).transpose()?,
             dcql_query: DcqlQuery::parse(
                 claims.get("dcql_query").ok_or_else(|| malformed("`dcql_query` is missing"))?,
@@ -179,13 +243,17 @@ impl AuthorizationRequest {
             expires_at: jwt::time(claims, "exp")?,
             client_id,
         };
-        match request.response_mode == ResponseMode::DirectPostJwt
-            && request.client_metadata.encryption_key.is_none()
-        {
-            true => Err(malformed(
-                "`client_metadata.jwks` has no ECDH-ES key on P-256 for the encrypted response",
-            )),
+        match response_mode.is_encrypted() && request.client_metadata.encryption_key.is_none() {
+            true => Err(malformed("`client_metadata.jwks` has no key for the encrypted response")),
             false => Ok(request),
+        }
+    }
+
+    /// The audience of the presentations (appendix B.3.6): over the Digital Credentials API the origin, else the client.
+    pub fn audience(&self) -> String {
+        match &self.origin {
+            Some(origin) => format!("origin:{origin}"),
+            None => self.client_id.as_str().to_owned(),
         }
     }
 
@@ -195,10 +263,17 @@ impl AuthorizationRequest {
         let mut put = |name: &str, value: Value| {
             claims.insert(name.to_owned(), value);
         };
-        put("client_id", self.client_id.as_str().into());
+        if self.client_id.prefix() != ClientIdPrefix::Origin {
+            put("client_id", self.client_id.as_str().into());
+        }
         put("response_type", "vp_token".into());
         put("response_mode", self.response_mode.as_str().into());
-        put("response_uri", self.response_uri.as_str().into());
+        if let (Some(name), Some(url)) = (self.response_mode.destination_parameter(), &self.destination) {
+            put(name, url.as_str().into());
+        }
+        if !self.expected_origins.is_empty() {
+            put("expected_origins", json!(self.expected_origins));
+        }
         put("nonce", self.nonce.as_str().into());
         if let Some(state) = &self.state {
             put("state", state.as_str().into());
@@ -226,14 +301,16 @@ impl AuthorizationRequest {
         claims
     }
 
-    /// The content encryption for the answer: the first that both sides know.
+    /// The content encryption for the answer: `A256GCM` where it is offered (HAIP 1.0 section 5), else the first that both
+    /// sides know.
     pub fn content_encryption(&self) -> Result<ContentEncryption> {
         let offered = &self.client_metadata.content_encryptions;
         if offered.is_empty() {
             return Ok(ContentEncryption::A128Gcm);
         }
-        let first = offered.iter().find_map(|name| ContentEncryption::parse(name).ok());
-        first.ok_or_else(|| {
+        let mut known = offered.iter().filter_map(|name| ContentEncryption::parse(name).ok());
+        let best = known.clone().find(|enc| *enc == ContentEncryption::A256Gcm).or_else(|| known.next());
+        best.ok_or_else(|| {
             Error::unsupported("response_encryption", "none of the content encryptions is supported")
         })
     }
@@ -263,11 +340,8 @@ impl ClientMetadata {
             }
         };
         Ok(Self {
-            // Keys of other kinds and for other uses may stand beside it.
-            encryption_key: keys
-                .iter()
-                .filter(|key| fits(key))
-                .find_map(|key| serde_json::from_value(key.clone()).ok()),
+            // Keys of other kinds and for other uses may stand beside it. `alg` must be there (section 8.3).
+            encryption_key: encryption_key(keys),
             content_encryptions,
             vp_formats_supported: metadata.get("vp_formats_supported").cloned().unwrap_or(Value::Null),
         })
@@ -287,12 +361,57 @@ impl ClientMetadata {
     }
 }
 
-fn fits(key: &Value) -> bool {
-    let is = |name: &str, expected: &str| key.get(name).and_then(Value::as_str) == Some(expected);
-    is("kty", "EC")
-        && is("crv", "P-256")
-        && is("alg", "ECDH-ES")
-        && (key.get("use").is_none() || is("use", "enc"))
+/// A key on P-256 for `ECDH-ES` (HAIP 1.0 section 5) where there is one, else the first that can be encrypted to.
+fn encryption_key(keys: &[Value]) -> Option<Jwk> {
+    let usable = keys.iter().filter_map(|key| {
+        let key = Jwk::from_value(key).ok().filter(|key| key.alg.is_some())?;
+        Some((jwe::recipient_algorithm(&key)?, key))
+    });
+    let mut usable: Vec<_> = usable.collect();
+    let preferred = (KeyManagement::EcdhEs, Curve::P256);
+    usable.sort_by_key(|(algorithm, _)| *algorithm != preferred);
+    usable.into_iter().next().map(|(_, key)| key)
+}
+
+fn text<'a>(claims: &'a Map<String, Value>, name: &'static str) -> Result<Option<&'a str>> {
+    match claims.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) if !text.is_empty() && text.len() <= 2048 => Ok(Some(text.as_str())),
+        Some(_) => Err(malformed(format!("`{name}` must be a string of 1 to 2048 bytes"))),
+    }
+}
+
+fn required<'a>(claims: &'a Map<String, Value>, name: &'static str) -> Result<&'a str> {
+    text(claims, name)?.ok_or_else(|| malformed(format!("`{name}` is missing")))
+}
+
+/// Where the answer goes. Only the parameter of the response mode may be there (section 8.2); the prefix `redirect_uri` may
+/// leave it out, since the identifier is the address (section 5.9.3).
+fn destination(claims: &Map<String, Value>, mode: ResponseMode, client_id: &ClientId) -> Result<Option<Url>> {
+    let Some(name) = mode.destination_parameter() else { return Ok(None) };
+    let other = if name == "response_uri" { "redirect_uri" } else { "response_uri" };
+    if claims.contains_key(other) {
+        return Err(malformed(format!("`{other}` must not be present with {}", mode.as_str())));
+    }
+    let address = match (text(claims, name)?, client_id.prefix()) {
+        (Some(address), _) => address,
+        (None, ClientIdPrefix::RedirectUri) => client_id.original(),
+        (None, _) => return Err(malformed(format!("`{name}` is missing"))),
+    };
+    web_url(address, name).map(Some)
+}
+
+/// `expected_origins` (appendix A.2): texts that are compared with the platform's word, and never interpreted.
+fn expected_origins(value: Option<&Value>) -> Result<Vec<String>> {
+    let fault = || malformed("`expected_origins` is not an array of 1 to 32 strings");
+    let origin = |value: &Value| value.as_str().filter(|text| text.len() <= 2048).map(str::to_owned);
+    match value {
+        None => Ok(Vec::new()),
+        Some(Value::Array(list)) if (1..=MAX_ORIGINS).contains(&list.len()) => {
+            list.iter().map(|value| origin(value).ok_or_else(fault)).collect()
+        }
+        Some(_) => Err(fault()),
+    }
 }
 
 fn transaction_data(value: Option<&Value>) -> Result<Vec<String>> {
@@ -371,9 +490,12 @@ mod tests {
         assert_eq!(AuthorizationRequest::from_claims(&request.to_claims()).unwrap(), request);
 
         encrypted["client_metadata"]["jwks"]["keys"][1]["use"] = json!("sig");
+        let request = read(&encrypted).unwrap();
+        assert_eq!(request.client_metadata.encryption_key.as_ref().unwrap().kid.as_deref(), Some("jc"));
+        encrypted["client_metadata"]["jwks"]["keys"][0].as_object_mut().unwrap().remove("alg");
         assert_eq!(read(&encrypted).unwrap_err().code(), "request_object");
         encrypted["client_metadata"]["jwks"]["keys"][1]["use"] = json!("enc");
-        encrypted["client_metadata"]["encrypted_response_enc_values_supported"] = json!(["A128CBC-HS256"]);
+        encrypted["client_metadata"]["encrypted_response_enc_values_supported"] = json!(["A192GCM"]);
         assert_eq!(read(&encrypted).unwrap().content_encryption().unwrap_err().code(), "response_encryption");
     }
 
@@ -384,7 +506,10 @@ mod tests {
             ("client_id", json!(7), "request_object"),
             ("response_type", json!("code"), "response_type"),
             ("response_type", json!(null), "request_object"),
-            ("response_mode", json!("fragment"), "response_mode"),
+            ("response_mode", json!("fragment"), "request_object"), // with a `response_uri`
+            ("response_mode", json!("query"), "response_mode"),
+            ("response_mode", json!("dc_api"), "response_mode"), // without a platform
+            ("client_id", json!("origin:https://client.example.org"), "client_id_prefix"),
             ("response_mode", json!("direct_post.jwt"), "request_object"),
             ("response_uri", json!("javascript:alert(1)"), "request_url"),
             ("redirect_uri", json!("https://client.example.org/cb"), "request_object"),
@@ -411,6 +536,60 @@ mod tests {
             let mut bad = claims();
             bad.as_object_mut().unwrap().remove(name);
             assert!(read(&bad).is_err(), "{name}");
+        }
+    }
+
+    /// Section 5.6: the default mode, to the `redirect_uri` that the identifier names.
+    #[test]
+    fn fragment() {
+        let mut claims = claims();
+        let members = claims.as_object_mut().unwrap();
+        members.remove("response_uri");
+        members.remove("response_mode");
+        let request = read(&claims).unwrap();
+        assert_eq!(request.response_mode, ResponseMode::Fragment);
+        assert_eq!(request.destination.as_ref().unwrap().as_str(), "https://client.example.org/post");
+        assert_eq!(request.to_claims()["redirect_uri"], "https://client.example.org/post");
+        assert_eq!(AuthorizationRequest::from_claims(&request.to_claims()).unwrap(), request);
+        claims["redirect_uri"] = json!("https://client.example.org/post#x");
+        assert_eq!(read(&claims).unwrap_err().code(), "request_url");
+    }
+
+    /// Appendix A.2.
+    #[test]
+    fn from_a_platform() {
+        let mut claims = claims();
+        let members = claims.as_object_mut().unwrap();
+        for name in ["client_id", "response_uri", "state"] {
+            members.remove(name);
+        }
+        members.insert("response_mode".into(), json!("dc_api"));
+        let read = |claims: &Value| {
+            AuthorizationRequest::from_platform(claims.as_object().unwrap(), "https://portal.example")
+        };
+        let unsigned = read(&claims).unwrap();
+        assert_eq!(unsigned.audience(), "origin:https://portal.example");
+        assert!(!unsigned.to_claims().contains_key("client_id"));
+        claims["client_id"] = json!("x509_san_dns:portal.example");
+        claims["expected_origins"] = json!(["https://portal.example"]);
+        let signed = read(&claims).unwrap();
+        assert_eq!(signed.audience(), "origin:https://portal.example", "even though it is signed");
+        for request in [unsigned, signed] {
+            let own = serde_json::to_string(&request).unwrap();
+            assert_eq!(serde_json::from_str::<AuthorizationRequest>(&own).unwrap(), request);
+        }
+        for (name, value, code) in [
+            ("response_mode", json!("direct_post"), "request_object"),
+            ("expected_origins", json!([]), "request_object"),
+            ("expected_origins", json!("https://portal.example"), "request_object"),
+            ("expected_origins", json!([1]), "request_object"),
+            ("expected_origins", json!(vec!["https://portal.example"; MAX_ORIGINS + 1]), "request_object"),
+            ("client_id", json!("origin:https://portal.example"), "client_id_prefix"),
+            ("response_mode", json!("dc_api.jwt"), "request_object"), // without a key
+        ] {
+            let mut bad = claims.clone();
+            bad[name] = value;
+            assert_eq!(read(&bad).unwrap_err().code(), code, "{name}");
         }
     }
 }

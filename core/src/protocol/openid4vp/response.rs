@@ -132,6 +132,21 @@ impl FormResponse {
         }
     }
 
+    /// Reads what came back over the Digital Credentials API (appendix A.4): the same parameters as JSON members.
+    ///
+    /// Errors: as [`Self::parse`].
+    pub fn from_platform(data: &Value, limits: &Limits) -> Result<Self> {
+        let text = data.to_string();
+        if text.len() > limits.token_bytes.saturating_mul(2) {
+            return Err(malformed("the response is too long"));
+        }
+        match (data.get("response"), data.get("vp_token").or_else(|| data.get("error"))) {
+            (Some(Value::String(jwe)), None) => Ok(Self::Encrypted(jwe.clone())),
+            (Some(_), _) => Err(malformed("`response` is no text, or does not stand alone")),
+            (None, _) => UnverifiedResponse::from_decrypted(text.as_bytes(), limits).map(Self::Plain),
+        }
+    }
+
     fn token_limits(limits: &Limits) -> Limits {
         Limits { json_bytes: limits.token_bytes, json_depth: 3, ..*limits }
     }

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::client_id::{ClientId, ClientIdPrefix};
-use super::request::{AuthorizationRequest, REQUEST_OBJECT_TYP, vp_formats};
+use super::request::{AuthorizationRequest, REQUEST_OBJECT_TYP};
+use super::verifier_attestation::VerifierAttestation;
 use crate::clock::UnixTime;
 use crate::did::{Did, DidDocument, DidUrl, VerificationPurpose};
 use crate::error::{Error, Result};
@@ -24,6 +25,8 @@ pub enum RequestKeyName {
     X5c(Vec<String>),
     /// `kid`: a DID URL.
     Kid(String),
+    /// `jwt`: a verifier attestation (section 12).
+    Attestation(String),
 }
 
 /// The signed request object.
@@ -36,6 +39,7 @@ pub fn sign(
     match key_name {
         RequestKeyName::X5c(chain) => header.insert("x5c".into(), json!(chain)),
         RequestKeyName::Kid(kid) => header.insert("kid".into(), json!(kid)),
+        RequestKeyName::Attestation(attestation) => header.insert("jwt".into(), json!(attestation)),
     };
     jwt::sign(REQUEST_OBJECT_TYP, header, &request.to_claims(), signer)
 }
@@ -50,8 +54,8 @@ pub struct UnverifiedRequest {
 /// What the wallet knows when it authenticates a request.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestEvidence<'a> {
-    /// `client_id` of the link.
-    pub client_id: &'a ClientId,
+    /// `client_id` of the link; `None` over the Digital Credentials API, which has none.
+    pub client_id: Option<&'a ClientId>,
     /// The nonce that the wallet sent with POST.
     pub wallet_nonce: Option<&'a str>,
     /// Which verifiers the wallet knows.
@@ -70,6 +74,10 @@ pub enum VerifierAuthentication {
     Certificate,
     /// A key of its DID.
     Did,
+    /// An attestation of somebody whom the wallet trusts for it.
+    Attestation,
+    /// Only by the platform, which says from which web origin or app the request came.
+    Origin,
     /// Not at all: only the address of the response is known.
     None,
 }
@@ -102,6 +110,21 @@ impl UnverifiedRequest {
         Ok(Self { jwt, request })
     }
 
+    /// A request object that came from `origin` over the Digital Credentials API.
+    pub(super) fn from_platform(
+        jwt: UnverifiedJwt,
+        claims: &Map<String, Value>,
+        origin: &str,
+    ) -> Result<Self> {
+        let request = AuthorizationRequest::from_platform(claims, origin)?;
+        Ok(Self { jwt, request })
+    }
+
+    /// Who claims to be asking.
+    pub fn client_id(&self) -> &ClientId {
+        &self.request.client_id
+    }
+
     /// The DID to resolve before [`Self::authenticate`], for the prefix `decentralized_identifier`.
     pub fn did(&self) -> Result<Option<Did>> {
         match self.request.client_id.prefix() {
@@ -120,7 +143,7 @@ impl UnverifiedRequest {
     pub fn authenticate(self, evidence: &RequestEvidence<'_>) -> Result<AuthenticatedRequest> {
         let request = &self.request;
         // Section 5.10.1: link and object name the same verifier, and the wallet's nonce came back.
-        if request.client_id != *evidence.client_id {
+        if evidence.client_id.is_some_and(|linked| *linked != request.client_id) {
             return Err(Error::untrusted(
                 "client_id_mismatch",
                 "the request object names another verifier than the link",
@@ -133,10 +156,18 @@ impl UnverifiedRequest {
             ));
         }
         check_times(request, evidence.now)?;
+        // Appendix A.2: as texts, without any interpretation.
+        if request.origin.as_ref().is_some_and(|origin| !request.expected_origins.contains(origin)) {
+            return Err(Error::untrusted(
+                "request_origin",
+                "the request was made for another origin than the one it comes from",
+            ));
+        }
         let (key, verifier) = match request.client_id.prefix() {
             ClientIdPrefix::X509SanDns | ClientIdPrefix::X509Hash => self.by_certificate(evidence)?,
             ClientIdPrefix::DecentralizedIdentifier => self.by_did(evidence)?,
-            ClientIdPrefix::RedirectUri => {
+            ClientIdPrefix::VerifierAttestation => self.by_attestation(evidence)?,
+            ClientIdPrefix::RedirectUri | ClientIdPrefix::Origin => {
                 return Err(Error::untrusted(
                     "request_signed",
                     "requests of this client identifier cannot be signed",
@@ -162,8 +193,11 @@ impl UnverifiedRequest {
                         "the certificate is not for this DNS name",
                     ));
                 }
-                // The verifier is not free to choose where the answer goes.
-                if !self.request.response_uri.host_str().is_some_and(|host| host.eq_ignore_ascii_case(dns)) {
+                // The verifier is not free to choose where the answer goes, unless the wallet's rules say so.
+                let own_host =
+                    |url: &url::Url| url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(dns));
+                let elsewhere = self.request.destination.as_ref().is_some_and(|url| !own_host(url));
+                if elsewhere && !evidence.trust.may_choose_destination(client_id.as_str()) {
                     return Err(Error::untrusted(
                         "response_uri_foreign",
                         "the answer would go to another host",
@@ -206,27 +240,54 @@ impl UnverifiedRequest {
         let name = did.as_str().to_owned();
         Ok((key, VerifierIdentity { name, authentication: VerifierAuthentication::Did, trusted }))
     }
+
+    /// Sections 5.9.3 and 12: an attestation of a trusted issuer names this verifier and the key that signed the request.
+    fn by_attestation(&self, evidence: &RequestEvidence<'_>) -> Result<(PublicKey, VerifierIdentity)> {
+        let missing = || Error::malformed("request_key", "the request object has no attestation (`jwt`)");
+        let attestation = self.jwt.header().others.get("jwt").and_then(Value::as_str).ok_or_else(missing)?;
+        let attestation = VerifierAttestation::parse(attestation, &Limits::DEFAULT)?;
+        let attested = attestation.verify(evidence.trust, evidence.now)?;
+        if attested.subject != self.request.client_id.original() {
+            return Err(Error::untrusted("client_id_mismatch", "the attestation is for another verifier"));
+        }
+        let destination = self.request.destination.as_ref().map(url::Url::as_str);
+        let allowed =
+            |url: &str| attested.redirect_uris.as_ref().is_none_or(|list| list.iter().any(|own| own == url));
+        if destination.is_some_and(|url| !allowed(url)) {
+            let detail = "the attestation does not allow the address of the answer";
+            return Err(Error::untrusted("response_uri_foreign", detail));
+        }
+        let authentication = VerifierAuthentication::Attestation;
+        Ok((attested.key, VerifierIdentity { name: attested.subject, authentication, trusted: true }))
+    }
 }
 
 impl AuthenticatedRequest {
-    /// An unsigned request under the prefix `redirect_uri`, if the wallet takes such requests at all.
+    /// An unsigned request, if the wallet takes such requests at all: under the prefix `redirect_uri`, or over the Digital
+    /// Credentials API.
     ///
     /// Errors: `request_unsigned`, `response_uri_foreign`, `request_expired`.
     pub fn unsigned(request: AuthorizationRequest, trust: &VerifierTrust, now: UnixTime) -> Result<Self> {
         if request.client_id.prefix().is_signed() || !trust.takes_unsigned() {
             return Err(Error::untrusted("request_unsigned", "unsigned requests are not accepted here"));
         }
-        // Section 5.9.3: the identifier is the address of the response.
-        if request.client_id.original() != request.response_uri.as_str() {
-            return Err(Error::untrusted(
-                "response_uri_foreign",
-                "the answer would go elsewhere than the identifier says",
-            ));
-        }
         check_times(&request, now)?;
-        let name = request.response_uri.host_str().unwrap_or_default().to_owned();
-        let authentication = VerifierAuthentication::None;
-        Ok(Self { request, verifier: VerifierIdentity { name, authentication, trusted: false } })
+        let (name, authentication) = match &request.destination {
+            // Appendix A.2: nobody but the platform says who asks.
+            None => (request.client_id.original(), VerifierAuthentication::Origin),
+            // Section 5.9.3: the identifier is the address of the response.
+            Some(url) if request.client_id.original() == url.as_str() => {
+                (url.host_str().unwrap_or_default(), VerifierAuthentication::None)
+            }
+            Some(_) => {
+                return Err(Error::untrusted(
+                    "response_uri_foreign",
+                    "the answer would go elsewhere than the identifier says",
+                ));
+            }
+        };
+        let verifier = VerifierIdentity { name: name.to_owned(), authentication, trusted: false };
+        Ok(Self { request, verifier })
     }
 
     /// What is asked for.
@@ -253,18 +314,4 @@ fn check_times(request: &AuthorizationRequest, now: UnixTime) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// `wallet_metadata` for POST (section 5.10): what this wallet can do.
-pub fn wallet_metadata() -> Value {
-    let algorithms = ["ES256", "ES384", "ES512", "EdDSA"];
-    json!({
-        "vp_formats_supported": vp_formats(&["ES256"]),
-        "client_id_prefixes_supported": ["redirect_uri", "x509_san_dns", "x509_hash", "decentralized_identifier"],
-        "request_object_signing_alg_values_supported": algorithms,
-        "authorization_encryption_alg_values_supported": ["ECDH-ES"],
-        "authorization_encryption_enc_values_supported": ["A128GCM", "A256GCM"],
-        "response_types_supported": ["vp_token"],
-        "response_modes_supported": ["direct_post", "direct_post.jwt"],
-    })
 }

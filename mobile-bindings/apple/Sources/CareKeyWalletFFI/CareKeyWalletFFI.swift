@@ -9031,6 +9031,14 @@ public enum VerifierAuthentication: Equatable, Hashable {
      */
     case did
     /**
+     * An attestation of somebody whom the wallet trusts for it.
+     */
+    case attestation
+    /**
+     * Only by the platform, which says from which web origin or app the request came.
+     */
+    case origin
+    /**
      * Not at all: only the address of the response is known.
      */
     case none
@@ -9059,7 +9067,11 @@ public struct FfiConverterTypeVerifierAuthentication: FfiConverterRustBuffer {
 
         case 2: return .did
 
-        case 3: return .none
+        case 3: return .attestation
+
+        case 4: return .origin
+
+        case 5: return .none
 
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -9077,8 +9089,16 @@ public struct FfiConverterTypeVerifierAuthentication: FfiConverterRustBuffer {
             writeInt(&buf, Int32(2))
 
 
-        case .none:
+        case .attestation:
             writeInt(&buf, Int32(3))
+
+
+        case .origin:
+            writeInt(&buf, Int32(4))
+
+
+        case .none:
+            writeInt(&buf, Int32(5))
 
         }
     }

@@ -7,6 +7,7 @@ use carekey_core::protocol::openid4vp::link::RequestLink;
 use carekey_core::protocol::openid4vp::request::AuthorizationRequest;
 use carekey_core::protocol::openid4vp::signed_request::UnverifiedRequest;
 use carekey_core::protocol::openid4vp::transaction_data::TransactionData;
+use carekey_core::protocol::openid4vp::transaction_types::TransactionTypes;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let limits = &Limits::DEFAULT;
@@ -23,5 +24,5 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let again = AuthorizationRequest::from_claims(&request.to_claims());
     let again = again.expect("a request that was read can be read again");
     assert_eq!(again.to_claims(), request.to_claims());
-    let _ = TransactionData::parse_all(&request.transaction_data, &request.dcql_query, limits);
+    let _ = TransactionData::parse_all(&request.transaction_data, &request.dcql_query, &TransactionTypes::NONE, limits);
 });

@@ -118,7 +118,7 @@ async fn bad_forms_make_no_request() {
         vec![("purpose", "x")],
         vec![("purpose", "x"), ("min_level", "highest")],
         vec![("purpose", " "), ("min_level", "uv")],
-        vec![("purpose", "x"), ("min_level", "uv"), ("response_mode", "fragment")],
+        vec![("purpose", "x"), ("min_level", "uv"), ("response_mode", "query")],
     ] {
         let (status, _, html) = browser.post("/portal/requests", &form).await;
         assert!(status == StatusCode::BAD_REQUEST && html.contains("data-test=\"problem\""), "{form:?}");

@@ -1,5 +1,6 @@
 //! The portal's pages as data: what the templates in `verifier/templates/` show.
 
+use crate::app::SessionBinding;
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -56,11 +57,22 @@ pub(super) struct RequestPage {
     pub(super) frame: Frame,
     pub(super) id: String,
     pub(super) purpose: String,
-    pub(super) link: String,
+    pub(super) csrf: String,
+    pub(super) link: Option<String>,
+    /// `DigitalCredentialRequestOptions` as JSON.
+    pub(super) digital: Option<String>,
     pub(super) qr: Option<String>,
     pub(super) expires_at: String,
     pub(super) finished: bool,
     pub(super) outcome: String,
+}
+
+/// Where a wallet on the same device sends the browser back to.
+#[derive(Template)]
+#[template(path = "return.html")]
+pub(super) struct LandingPage {
+    pub(super) frame: Frame,
+    pub(super) id: String,
 }
 
 /// What became of a request: the part of the page that changes by itself.
@@ -75,6 +87,7 @@ pub(super) struct OutcomeView {
     pub(super) level: Option<LevelView>,
     pub(super) issuer: Option<String>,
     pub(super) format: Option<&'static str>,
+    pub(super) binding: Option<&'static str>,
     pub(super) claims: Vec<ClaimView>,
     pub(super) warnings: Vec<String>,
     pub(super) checks: Vec<CheckView>,
@@ -92,6 +105,7 @@ impl OutcomeView {
             level: None,
             issuer: None,
             format: None,
+            binding: None,
             claims: Vec::new(),
             warnings: Vec::new(),
             checks: Vec::new(),
@@ -99,7 +113,7 @@ impl OutcomeView {
     }
 
     /// Everything held.
-    pub(super) fn verified(presentation: &VerifiedPresentation) -> Self {
+    pub(super) fn verified(presentation: &VerifiedPresentation, binding: SessionBinding) -> Self {
         let text = match presentation.level {
             AssuranceLevel::None => {
                 "The credential is genuine and current, and it came from the wallet that it was issued to. Nobody \
@@ -116,6 +130,7 @@ impl OutcomeView {
         view.issuer = presentation.credentials.first().map(|credential| credential.issuer.clone());
         view.format = presentation.credentials.first().map(|credential| credential.format.as_str());
         view.warnings = presentation.step_up.as_ref().map(warnings).unwrap_or_default();
+        view.binding = Some(binding_words(binding));
         view.checks = presentation.checks.iter().map(CheckView::of).collect();
         view
     }
@@ -131,6 +146,18 @@ impl OutcomeView {
         view.code = Some(code.to_owned());
         view.checks = checks.iter().map(CheckView::of).collect();
         view
+    }
+}
+
+/// How sure it is that whoever answered sits in front of this page.
+fn binding_words(binding: SessionBinding) -> &'static str {
+    match binding {
+        SessionBinding::None => {
+            "Another device answered. Nothing ties it to this browser: somebody may have been made to scan this code."
+        }
+        SessionBinding::ResponseCode => "The wallet came back to this browser: whoever answered is here.",
+        SessionBinding::Fragment => "The answer came with this browser: whoever answered is here.",
+        SessionBinding::Origin => "This browser carried question and answer: whoever answered is here.",
     }
 }
 

@@ -2,10 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::trusted_authorities::{CredentialSource, TrustedAuthorities};
 use super::{MAX_ENTRIES, member};
+use crate::clock::UnixTime;
 use crate::credential::CredentialFormat;
 use crate::credential::claims::ClaimPath;
 use crate::error::{Error, Result};
+use crate::trust::KnownAuthorities;
 
 /// A request for one credential.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +18,7 @@ pub struct CredentialQuery {
     multiple: bool,
     types: Vec<Vec<String>>,
     meta: Value,
-    trusted_authorities: Option<Value>,
+    trusted_authorities: Vec<TrustedAuthorities>,
     holder_binding: bool,
     claims: Vec<ClaimsQuery>,
     claim_sets: Vec<Vec<String>>,
@@ -45,14 +48,18 @@ impl CredentialQuery {
             None => Vec::new(),
             Some(claims) => claims.iter().map(ClaimsQuery::parse).collect::<Result<_>>()?,
         };
-        let trusted_authorities = member::list(query, "trusted_authorities", MAX_ENTRIES)?;
+        let trusted_authorities =
+            member::list(query, "trusted_authorities", MAX_ENTRIES)?.unwrap_or_default();
         let query = Self {
             id: member::identifier(required("id")?, "id")?,
             format,
             multiple: member::boolean(query, "multiple", false)?,
             types,
             meta: meta.clone(),
-            trusted_authorities: trusted_authorities.map(|list| Value::from(list.to_vec())),
+            trusted_authorities: trusted_authorities
+                .iter()
+                .map(TrustedAuthorities::parse)
+                .collect::<Result<_>>()?,
             holder_binding: member::boolean(query, "require_cryptographic_holder_binding", true)?,
             claims,
             claim_sets: member::identifier_lists(query, "claim_sets", MAX_ENTRIES)?.unwrap_or_default(),
@@ -86,8 +93,9 @@ impl CredentialQuery {
             query.insert("multiple".into(), json!(true));
         }
         query.insert("meta".into(), self.meta.clone());
-        if let Some(authorities) = &self.trusted_authorities {
-            query.insert("trusted_authorities".into(), authorities.clone());
+        if !self.trusted_authorities.is_empty() {
+            let authorities = self.trusted_authorities.iter().map(TrustedAuthorities::to_value).collect();
+            query.insert("trusted_authorities".into(), authorities);
         }
         if !self.holder_binding {
             query.insert("require_cryptographic_holder_binding".into(), json!(false));
@@ -108,18 +116,13 @@ impl CredentialQuery {
                 format!("credential query `{}`: its format is not carried", self.id),
             ));
         }
-        if self.trusted_authorities.is_some() {
-            return Err(Error::unsupported(
-                "dcql_trusted_authorities",
-                "`trusted_authorities` is not carried",
-            ));
-        }
-        if !self.holder_binding {
+        if !self.holder_binding && self.credential_format() != Some(CredentialFormat::DcSdJwt) {
             return Err(Error::unsupported(
                 "dcql_holder_binding",
-                "presentations without holder binding are not taken",
+                "W3C presentations without holder binding are not taken",
             ));
         }
+        self.trusted_authorities.iter().try_for_each(TrustedAuthorities::check_supported)?;
         for (at, claim) in self.claims.iter().enumerate() {
             if self.claims.iter().take(at).any(|earlier| earlier.path == claim.path) {
                 return Err(Error::malformed("dcql", format!("the claim {} is asked for twice", claim.path)));
@@ -159,9 +162,20 @@ impl CredentialQuery {
         self.holder_binding
     }
 
-    /// Whether the verifier narrows the issuers by `trusted_authorities`, which this build does not evaluate.
-    pub fn has_trusted_authorities(&self) -> bool {
-        self.trusted_authorities.is_some()
+    /// Whether the query narrows the issuers by `trusted_authorities`.
+    pub fn names_authorities(&self) -> bool {
+        !self.trusted_authorities.is_empty()
+    }
+
+    /// Whether a credential comes from one of the authorities that the query names; always where it names none.
+    pub fn accepts_source(
+        &self,
+        source: CredentialSource<'_>,
+        known: &KnownAuthorities,
+        now: UnixTime,
+    ) -> bool {
+        let mut entries = self.trusted_authorities.iter();
+        entries.len() == 0 || entries.any(|entry| entry.matches(source, known, now))
     }
 
     /// The claims queries; empty means that no selectively disclosable claim is asked for.

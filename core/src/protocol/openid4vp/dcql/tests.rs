@@ -194,9 +194,12 @@ fn unsupported_queries_are_named() {
     let code = |value| query(value).unwrap().check_supported().unwrap_err().code();
     assert_eq!(code(one(json!({"format": "mso_mdoc", "meta": {"doctype_value": "x"}}))), "dcql_format");
     assert_eq!(
-        code(one(json!({"trusted_authorities": [{"type": "aki", "values": ["x"]}]}))),
+        code(one(json!({"trusted_authorities": [{"type": "own", "values": ["x"]}]}))),
         "dcql_trusted_authorities"
     );
-    assert_eq!(code(one(json!({"require_cryptographic_holder_binding": false}))), "dcql_holder_binding");
+    let carried = json!({"require_cryptographic_holder_binding": false, "trusted_authorities": [
+        {"type": "aki", "values": ["x"]}, {"type": "etsi_tl", "values": ["https://lotl.example"]},
+        {"type": "openid_federation", "values": ["https://anchor.example"]}]});
+    query(one(carried)).unwrap().check_supported().unwrap();
     assert_eq!(code(one(json!({"claims": [{"path": ["a"]}, {"path": ["a"]}]}))), "dcql");
 }

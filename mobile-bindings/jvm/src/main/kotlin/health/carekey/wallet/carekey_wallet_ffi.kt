@@ -10662,6 +10662,14 @@ enum class VerifierAuthentication {
      */
     DID,
     /**
+     * An attestation of somebody whom the wallet trusts for it.
+     */
+    ATTESTATION,
+    /**
+     * Only by the platform, which says from which web origin or app the request came.
+     */
+    ORIGIN,
+    /**
      * Not at all: only the address of the response is known.
      */
     NONE;
