@@ -23,7 +23,8 @@ commands
   demo            the headless demo walks the journey over HTTP
   interop         the npm packages of OpenID4VC as a foreign wallet
   browser         the journey in headless Chromium with a virtual authenticator
-  phones          the wallet library: generated sources, Kotlin on the JVM and Python against the running demo
+  phones          the wallet library: generated sources, Kotlin on the JVM and Python against the running demo,
+                  and whether the Android sources compile
   fuzz            every fuzz target for a few seconds
   deny            bans, licences and sources of the dependencies (needs cargo-deny)
   bench           the benchmarks, `ssi` included
