@@ -29,6 +29,11 @@ fn the_whole_journey_goes_as_it_should() {
             "suspended_refused",
             "reinstated_accepted",
             "revoked_refused",
+            "w3c_offer_created",
+            "w3c_credentials_issued",
+            "presented_ldp_vc",
+            "presented_jwt_vc_json",
+            "attack_tampered_w3c_claim",
             "activity",
             "servers_stopped",
         ]

@@ -24,6 +24,9 @@ pub mod attestation {}
 #[doc = include_str!("manual/decisions.md")]
 pub mod decisions {}
 
+#[doc = include_str!("manual/w3c.md")]
+pub mod w3c {}
+
 #[doc = include_str!("manual/errors.md")]
 pub mod errors {}
 

@@ -1,5 +1,5 @@
 //! `carekey demo --headless`: the whole journey over HTTP against the three real servers, with a software authenticator
-//! in place of the passkey, then revocation and three attacks. One JSON line per step.
+//! in place of the passkey, then revocation, W3C credentials, and four attacks. One JSON line per step.
 #![allow(clippy::indexing_slicing)] // only of JSON values, where a missing member reads as null
 
 mod attacks;
@@ -85,7 +85,7 @@ async fn walk(running: &Running, recorder: &Recorder, journal: &mut Journal) -> 
     let wallet = WalletPage::open(client.clone(), &origin, Arc::clone(&authenticator)).await?;
     let mut walk = Walk { running, recorder, client, wallet };
 
-    let offer = match walk.offer().await {
+    let offer = match walk.offer(["patient_identity", "insurance_coverage"]).await {
         Ok((facts, offer)) => {
             journal.note("offer_created", Ok(facts))?;
             offer
@@ -104,6 +104,18 @@ async fn walk(running: &Running, recorder: &Recorder, journal: &mut Journal) -> 
     journal.note("suspended_refused", walk.after_status("suspend", "credential_suspended").await)?;
     journal.note("reinstated_accepted", walk.reinstated().await)?;
     journal.note("revoked_refused", walk.after_status("revoke", "credential_revoked").await)?;
+    let w3c = match walk.offer(["patient_identity_ldp", "patient_identity_jwt"]).await {
+        Ok((facts, offer)) => {
+            journal.note("w3c_offer_created", Ok(facts))?;
+            offer
+        }
+        Err(failure) => return journal.note("w3c_offer_created", Err(failure)),
+    };
+    journal.note("w3c_credentials_issued", walk.collect(&w3c).await)?;
+    for (format, step) in [("ldp_vc", "presented_ldp_vc"), ("jwt_vc_json", "presented_jwt_vc_json")] {
+        journal.note(step, walk.present_as(format, "direct_post.jwt").await)?;
+    }
+    journal.note("attack_tampered_w3c_claim", walk.tamper_w3c().await)?;
     journal.note("activity", walk.activity().await)
 }
 
@@ -127,11 +139,11 @@ impl Walk<'_> {
         send(request.bearer_auth(self.running.portal_token.expose())).await
     }
 
-    /// The desk offers both credentials of one patient.
-    async fn offer(&mut self) -> Result<(Value, Offer), Failure> {
+    /// The desk offers two credentials of one patient.
+    async fn offer(&mut self, configurations: [&str; 2]) -> Result<(Value, Offer), Failure> {
         let fhir = strict_json::parse(PATIENT.as_bytes(), &Limits::DEFAULT).map_err(Failure::new)?;
         let asked = json!({
-            "credential_configuration_ids": ["patient_identity", "insurance_coverage"],
+            "credential_configuration_ids": configurations,
             "fhir": fhir, "tx_code": true, "by_reference": true,
         });
         let made = self.hospital("/api/offers", &asked).await?.good()?;
@@ -182,8 +194,14 @@ impl Walk<'_> {
 
     /// A new request of the portal: its id and link.
     async fn request(&self, mode: &str) -> Result<(String, String), Failure> {
+        self.request_as("dc+sd-jwt", mode).await
+    }
+
+    /// The same for a credential format.
+    async fn request_as(&self, format: &str, mode: &str) -> Result<(String, String), Failure> {
         let asked = json!({
-            "template": "patient_identity", "purpose": PURPOSE, "min_level": "uv", "response_mode": mode,
+            "template": "patient_identity", "format": format, "purpose": PURPOSE, "min_level": "uv",
+            "response_mode": mode,
         });
         let made = self.portal("/api/requests", Some(&asked)).await?.good()?;
         Ok((text(&made, "id")?, text(&made, "request_uri")?))
@@ -218,8 +236,12 @@ impl Walk<'_> {
     }
 
     async fn present(&self, mode: &str) -> Result<Value, Failure> {
+        self.present_as("dc+sd-jwt", mode).await
+    }
+
+    async fn present_as(&self, format: &str, mode: &str) -> Result<Value, Failure> {
         let prompts = self.wallet.prompts();
-        let (id, link) = self.request(mode).await?;
+        let (id, link) = self.request_as(format, mode).await?;
         let (review, sent) = self.answer(&link, &self.wallet).await?;
         let sent = sent.good()?;
         expect(sent["accepted"] == json!(true), "the portal accepts")?;
@@ -235,6 +257,7 @@ impl Walk<'_> {
         Ok(json!({
             "verifier": review["verifier"]["name"], "verifier_trusted": review["verifier"]["trusted"],
             "prompts": prompts, "level": outcome["level"], "claims": claims, "checks": checks,
+            "format": credential["format"],
         }))
     }
 
@@ -312,6 +335,18 @@ impl Walk<'_> {
         Ok(json!({ "refused": refused, "state": state["state"] }))
     }
 
+    /// Attack 4: a claim of a W3C credential is changed in the answer on its way.
+    async fn tamper_w3c(&self) -> Result<Value, Failure> {
+        let (id, link) = self.request_as("ldp_vc", "direct_post").await?;
+        let mut copy = self.held_answer(&link).await?;
+        copy.body = attacks::with_other_w3c_birth_date(&copy.body)?;
+        let refused = refusal(self.resend(&copy).await?)?;
+        expect(refused == "credential_signature_invalid", "the refusal names the reason")?;
+        let state = self.state(&id).await?;
+        expect(state["state"] != json!("verified"), "the portal's page is not green")?;
+        Ok(json!({ "refused": refused, "state": state["state"] }))
+    }
+
     async fn refused(&self, id: &str, code: &str) -> Result<Value, Failure> {
         let state = self.state(id).await?;
         expect(state["state"] == json!("refused"), "the portal's page is red")?;
@@ -360,8 +395,8 @@ impl Walk<'_> {
             .filter_map(|entry| entry["kind"].as_str())
             .collect();
         let count = |kind: &str| kinds.iter().filter(|one| **one == kind).count();
-        expect(count("declined") == 1 && count("received") == 1, "the wallet's log is complete")?;
-        Ok(json!({ "sent": count("sent"), "refused": count("refused"), "declined": 1, "received": 1 }))
+        expect(count("declined") == 1 && count("received") == 2, "the wallet's log is complete")?;
+        Ok(json!({ "sent": count("sent"), "refused": count("refused"), "declined": 1, "received": 2 }))
     }
 }
 

@@ -11,8 +11,6 @@ pub mod credential;
 pub mod issue;
 pub mod present;
 pub mod presentation;
-#[cfg(test)]
-mod tests;
 
 pub use credential::{UnverifiedW3cVc, VerifiedW3cVc};
 pub use presentation::{UnverifiedW3cVp, VerifiedW3cVp};

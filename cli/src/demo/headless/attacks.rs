@@ -48,6 +48,25 @@ pub(super) fn with_other_birth_date(form: &[u8]) -> Result<Vec<u8>, Failure> {
     Err(Failure::new("the answer discloses no birth date"))
 }
 
+/// Another birth date in the W3C credential of the one presentation.
+pub(super) fn with_other_w3c_birth_date(form: &[u8]) -> Result<Vec<u8>, Failure> {
+    let strange = || Failure::new("the answer is not as expected");
+    let mut out = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in url::form_urlencoded::parse(form) {
+        let mut value = value.into_owned();
+        if name == "vp_token" {
+            let mut token: Value = serde_json::from_str(&value).map_err(Failure::new)?;
+            let presentation = token.as_object_mut().and_then(|all| all.values_mut().next());
+            let claim = presentation
+                .and_then(|one| one.pointer_mut("/0/verifiableCredential/0/credentialSubject/birthdate"));
+            *claim.ok_or_else(strange)? = json!("1947-04-23");
+            value = token.to_string();
+        }
+        out.append_pair(&name, &value);
+    }
+    Ok(out.finish().into_bytes())
+}
+
 /// The assertion signed by `other` instead of the passkey, and the key-binding JWT signed anew by the stolen holder key.
 pub(super) async fn with_other_assertion(
     form: &[u8],
@@ -99,5 +118,16 @@ mod tests {
         assert!(pairs[1].1.starts_with("{\"patient\":[\"eyJ.e.s~") && pairs[1].1.ends_with("~eyJ.k.b\"]}"));
         assert!(!pairs[1].1.contains(&disclosure));
         assert!(with_other_birth_date(b"vp_token=x").is_err());
+    }
+
+    #[test]
+    fn tampering_changes_one_w3c_claim() {
+        let token = r#"{"patient":[{"verifiableCredential":[{"credentialSubject":{"birthdate":"1987-04-23","x":1}}]}]}"#;
+        let form =
+            url::form_urlencoded::Serializer::new(String::new()).append_pair("vp_token", token).finish();
+        let other = with_other_w3c_birth_date(form.as_bytes()).unwrap();
+        let pairs: Vec<_> = url::form_urlencoded::parse(&other).into_owned().collect();
+        assert_eq!(pairs[0].1, token.replace("1987", "1947"));
+        assert!(with_other_w3c_birth_date(b"vp_token={}").is_err());
     }
 }

@@ -70,8 +70,8 @@ impl UnverifiedW3cVp {
 
     fn of_document(document: Value) -> Result<Self> {
         check_contexts(&document, Some("verifiableCredential"))?;
-        data_model::check_presentation(&document)?;
         let credential = only_credential(&document)?;
+        data_model::check_presentation(&document)?;
         if data_model::is_enveloped(credential) {
             return Err(credentials("an enveloped credential is not one of ldp_vc"));
         }
