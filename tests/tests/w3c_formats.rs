@@ -177,3 +177,17 @@ async fn the_context_is_served_as_it_is_bundled() {
         json!(["VerifiableCredential", "PatientIdentity"])
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_encryption_beyond_the_transport() {
+    let world = World::start(Records::Memory).await;
+    let mut wallet = Wallet::new(&world);
+    let offer = world.offer(&["patient_identity_ldp"], false).await;
+    wallet.accept(text(&offer, "credential_offer_uri"), None).await.unwrap();
+    let request = world
+        .ask(json!({ "template": "patient_identity", "format": "ldp_vc", "purpose": "Open your record",
+            "min_level": "uv", "response_mode": "direct_post" }))
+        .await;
+    let delivery = wallet.answer(text(&request, "request_uri")).await.unwrap();
+    assert!(delivery.accepted, "{delivery:?}");
+}

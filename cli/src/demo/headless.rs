@@ -341,7 +341,8 @@ impl Walk<'_> {
         let mut copy = self.held_answer(&link).await?;
         copy.body = attacks::with_other_w3c_birth_date(&copy.body)?;
         let refused = refusal(self.resend(&copy).await?)?;
-        expect(refused == "credential_signature_invalid", "the refusal names the reason")?;
+        let reason = "credential_signature_invalid";
+        expect(refused == reason, &format!("the reason is {reason}, not {refused}"))?;
         let state = self.state(&id).await?;
         expect(state["state"] != json!("verified"), "the portal's page is not green")?;
         Ok(json!({ "refused": refused, "state": state["state"] }))

@@ -148,7 +148,7 @@ impl FormResponse {
     }
 
     fn token_limits(limits: &Limits) -> Limits {
-        Limits { json_bytes: limits.token_bytes, json_depth: 3, ..*limits }
+        Limits { json_bytes: limits.token_bytes, ..*limits }
     }
 }
 
