@@ -191,6 +191,9 @@ impl World {
             locale: Some("en".into()),
             step_up: self.step_up.then_some(demand),
             transaction_data: Vec::new(),
+            transaction_types:
+                carekey_core::protocol::openid4vp::transaction_types::TransactionTypes::default(),
+            expected_origins: Vec::new(),
             response_mode: ResponseMode::DirectPost,
             lifetime: 600,
         };
