@@ -321,7 +321,7 @@ pub struct Wallet {
     identity: WalletIdentity,
     issuers: IssuerTrust,
     verifiers: VerifierTrust,
-    clock: Arc<FixedClock>,
+    clock: Arc<dyn Clock>,
     http: Arc<dyn HttpClient>,
     dids: Dids,
 }
@@ -330,6 +330,16 @@ impl Wallet {
     /// A wallet that trusts the services of `world`.
     pub fn new(world: &World) -> Self {
         let (issuers, verifiers) = world.trust();
+        Self::trusting(issuers, verifiers, world.clock.clone(), Arc::clone(&world.http))
+    }
+
+    /// A wallet with these rules.
+    pub fn trusting(
+        issuers: IssuerTrust,
+        verifiers: VerifierTrust,
+        clock: Arc<dyn Clock>,
+        http: Arc<Fetcher>,
+    ) -> Self {
         Self {
             keys: SoftwareKeys::default(),
             authenticator: SoftwareAuthenticator::new(WALLET, Arc::new(SystemRandom)),
@@ -344,9 +354,9 @@ impl Wallet {
             },
             issuers,
             verifiers,
-            clock: Arc::clone(&world.clock),
-            http: world.http.clone(),
-            dids: Dids::new(world.http.clone(), world.clock.clone(), true),
+            dids: Dids::new(http.clone(), clock.clone(), true),
+            clock,
+            http,
         }
     }
 

@@ -29,6 +29,7 @@ commands
   deny            bans, licences and sources of the dependencies (needs cargo-deny)
   bench           the benchmarks, `ssi` included
   size            the wallet library in the profile `mobile`: its size, and what takes most of it
+  load            whole journeys against both services for twice half a minute (release build)
 
 options
   --skip PART     leave a part of `test` out (may be repeated)
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         }
         "bench" => report.run("bench", || parts::bench(&options)),
         "size" => report.run("size", || phones::size(&options)),
+        "load" => report.run("load", || parts::load(&options)),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

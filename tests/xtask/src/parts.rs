@@ -302,3 +302,17 @@ pub fn bench(options: &Options) -> Outcome {
     }
     outcome(run(command, 60))
 }
+
+/// Both services in release builds under the load of whole journeys.
+pub fn load(_: &Options) -> Outcome {
+    let built = run(cargo(&["build", "--release", "--quiet", "--package", "carekey"]), 60);
+    outcome(built.and_then(|counts| {
+        if counts.failed > 0 {
+            return Err("carekey does not build".to_owned());
+        }
+        let mut command =
+            cargo(&["run", "--release", "--quiet", "--package", "carekey-tests", "--example", "load"]);
+        command.env("CAREKEY", target_folder()?.join("release").join("carekey"));
+        run(command, 60)
+    }))
+}
