@@ -127,7 +127,12 @@ impl Load {
         let (hospital, portal) = self.anchors.clone();
         let rule = IssuerRule { anchors: vec![hospital], ..IssuerRule::default() };
         let verifiers = VerifierTrust::new(vec![portal], Vec::new());
-        Wallet::trusting(IssuerTrust::new(vec![rule]), verifiers, Arc::new(SystemClock), Arc::clone(&self.http))
+        Wallet::trusting(
+            IssuerTrust::new(vec![rule]),
+            verifiers,
+            Arc::new(SystemClock),
+            Arc::clone(&self.http),
+        )
     }
 
     /// One patient: collects the credential, then answers the portal.

@@ -151,7 +151,7 @@ fn demo(_: &Options) -> Outcome {
 }
 
 /// `npm ci` in a folder under `tests/`; returns Node and the folder.
-fn node_packages(folder: &str) -> Result<(PathBuf, PathBuf), String> {
+pub fn node_packages(folder: &str) -> Result<(PathBuf, PathBuf), String> {
     let node = needs::node()?;
     let folder = root().join("tests").join(folder);
     let mut npm = Command::new("npm");

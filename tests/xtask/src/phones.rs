@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::needs;
-use crate::parts::{Options, carekey, cargo, outcome, root, target_folder};
+use crate::parts::{Options, carekey, cargo, node_packages, outcome, root, target_folder};
 use crate::run::{Counts, Outcome, run};
 
 /// Generated sources are current; the scenario runs through Kotlin and Python against the running demo; the Android
@@ -97,6 +97,8 @@ fn python(program: &Path) -> Result<Counts, String> {
     let find = format!("--find-links={to}");
     let install = ["install", "--no-index", "--no-deps", "--force-reinstall", &find, "carekey-wallet"];
     done(pip(&install)?, "pip install of the wheel")?;
+    // Credo-TS, for the tests that let it issue and verify.
+    node_packages("interop")?;
     let mut command = Command::new(&interpreter);
     command.args(["-m", "pytest", "--quiet", "-p", "no:cacheprovider"]).current_dir(&source);
     command.env("CAREKEY", program).env("PYTHONDONTWRITEBYTECODE", "1");

@@ -219,12 +219,18 @@ impl AuthorizationRequest {
         if claims.contains_key("scope") {
             return Err(Error::unsupported("request_scope", "`scope` is not carried; use `dcql_query`"));
         }
-        if text("aud")?.is_some_and(|audience| audience != SELF_ISSUED) {
+        let destination = destination(claims, response_mode, &client_id)?;
+        // Credo-TS names the verifier's own address; a request that says so is for no other wallet.
+        let own = |audience: &str| {
+            let origin = Url::parse(audience).ok().map(|url| url.origin());
+            origin.is_some() && origin == destination.as_ref().map(Url::origin)
+        };
+        if text("aud")?.is_some_and(|audience| audience != SELF_ISSUED && !own(audience)) {
             return Err(Error::refused("request_audience", "the request is meant for another wallet"));
         }
         let request = Self {
             response_mode,
-            destination: destination(claims, response_mode, &client_id)?,
+            destination,
             expected_origins: match origin {
                 Some(_) => expected_origins(claims.get("expected_origins"))?,
                 None => Vec::new(),
@@ -497,6 +503,14 @@ mod tests {
         encrypted["client_metadata"]["jwks"]["keys"][1]["use"] = json!("enc");
         encrypted["client_metadata"]["encrypted_response_enc_values_supported"] = json!(["A192GCM"]);
         assert_eq!(read(&encrypted).unwrap().content_encryption().unwrap_err().code(), "response_encryption");
+    }
+
+    #[test]
+    fn a_verifier_may_name_itself_as_the_audience() {
+        let mut request = claims();
+        let own = Url::parse(request["response_uri"].as_str().unwrap()).unwrap();
+        request["aud"] = json!(own.join("/requests/1").unwrap());
+        read(&request).unwrap();
     }
 
     #[test]
