@@ -30,6 +30,8 @@ pub use http::{HttpClient, HttpRequest, HttpResponse, Method};
 pub enum KeyPurpose {
     /// HK: key proofs at issuance and key-binding JWTs at presentation, ES256.
     HolderKey,
+    /// The key that access tokens of one issuance are bound to (DPoP, RFC 9449), ES256; needs no user.
+    TokenBinding,
     /// AK: WebAuthn registrations and assertions of the authenticator embedded in the wallet; never through
     /// [`HolderKeys`].
     AuthenticatorKey,

@@ -14,13 +14,19 @@
 //! identifiers or hashes.
 
 mod access;
+pub mod authorization;
+pub mod caller;
 pub mod catalogue;
+mod code;
 pub mod configuration;
+mod deferred;
+mod dpop;
 pub mod enrolment;
 pub mod issue;
 pub mod nonce;
 pub mod notification;
 pub mod offer;
+pub mod patients;
 pub mod published_keys;
 mod records;
 pub mod settings;
@@ -46,9 +52,12 @@ use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::Store;
 
+pub use authorization::{Client, LoginView, ProviderState, SignedIn};
+pub use caller::{Caller, Scheme};
 pub use configuration::Configuration;
 pub use enrolment::Wallet;
-pub use offer::{CreatedOffer, NewOffer, OfferState, OfferSummary, Preview};
+pub use offer::{Approval, CreatedOffer, NewOffer, OfferFlow, OfferState, OfferSummary, Preview};
+pub use patients::PatientSource;
 pub use published_keys::PublishedKeys;
 pub use records::{CredentialStatus, CredentialSummary};
 pub use settings::Settings;
@@ -95,6 +104,8 @@ pub struct Parts {
     pub secret: Secret<[u8; 32]>,
     /// What attestations are graded by; what is empty grades as `uv`.
     pub attestation: AttestationTrust,
+    /// Records of people who sign in without an offer of the desk; without it, only what the desk prepared is issued.
+    pub patients: Option<Arc<dyn PatientSource>>,
 }
 
 /// An issuer. All methods take `&self`; any number may run at the same time.
@@ -107,6 +118,7 @@ pub struct Issuer {
     random: Arc<dyn Random>,
     secret: Secret<[u8; 32]>,
     attestation: RwLock<Arc<AttestationTrust>>,
+    patients: Option<Arc<dyn PatientSource>>,
     published: status::Published,
     limits: Limits,
 }
@@ -123,7 +135,7 @@ impl Issuer {
     /// # Errors
     /// `issuer_settings` and the codes of [`Settings::check`].
     pub fn new(parts: Parts) -> Result<Self> {
-        let Parts { settings, key, store, clock, random, secret, attestation } = parts;
+        let Parts { settings, key, store, clock, random, secret, attestation, patients } = parts;
         settings.check()?;
         if key.iss.is_empty() {
             return Err(Error::misuse("issuer_settings", "iss is empty"));
@@ -137,6 +149,7 @@ impl Issuer {
             random,
             secret,
             attestation: RwLock::new(Arc::new(attestation)),
+            patients,
             published: status::Published::default(),
             limits: Limits::DEFAULT,
         })
@@ -203,6 +216,19 @@ impl Issuer {
         records::mac(&self.secret, label, message)
     }
 }
+
+/// Path of the authorization endpoint.
+const AUTHORIZATION_PATH: &str = "/oid4vci/authorize";
+/// Path of the pushed authorization request endpoint.
+const PAR_PATH: &str = "/oid4vci/par";
+/// Path of the deferred credential endpoint.
+const DEFERRED_PATH: &str = "/oid4vci/deferred";
+/// Path of the token endpoint.
+const TOKEN_PATH: &str = "/oid4vci/token";
+/// Path of the credential endpoint.
+const CREDENTIAL_PATH: &str = "/oid4vci/credential";
+/// Path of the notification endpoint.
+const NOTIFICATION_PATH: &str = "/oid4vci/notification";
 
 /// The key under which a secret string (code, token) is stored: its hash, so that a copy of the store opens nothing.
 fn hashed(secret: &str) -> Vec<u8> {

@@ -24,7 +24,10 @@ use carekey_core::holder::{
     HolderKeyInfo, HolderKeys, HttpClient, HttpRequest, HttpResponse, KeyPurpose, Method, SignItem,
     WalletIdentity,
 };
-use carekey_core::issuer::{CreatedOffer, Issuer, IssuerKey, NewOffer, Parts, Settings, Wallet};
+use carekey_core::issuer::{
+    Caller, Client, CreatedOffer, Issuer, IssuerKey, NewOffer, OfferFlow, Parts, Scheme, Settings, SignedIn,
+    Wallet,
+};
 use carekey_core::jose::jwk::Jwk;
 use carekey_core::jose::jws;
 use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
@@ -70,8 +73,15 @@ impl HttpClient for Wire {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
         let path = request.url.path().to_owned();
         self.requests.lock().unwrap().push(path.clone());
-        let token = request.headers.iter().find(|(name, _)| name == "authorization");
-        let token = token.and_then(|(_, value)| value.strip_prefix("Bearer ")).map(str::to_owned);
+        let header = |wanted: &str| {
+            request.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
+        };
+        let (authorization, dpop) = (header("authorization"), header("dpop"));
+        let access_token = authorization
+            .as_deref()
+            .and_then(|value| value.split_once(' '))
+            .map(|(scheme, token)| (if scheme == "DPoP" { Scheme::Dpop } else { Scheme::Bearer }, token));
+        let caller = Caller { access_token, dpop: dpop.as_deref() };
         let mut body = request.body.clone();
         if let (Some(rewrite), Ok(mut value)) =
             (&*self.rewrite.lock().unwrap(), serde_json::from_slice(&body))
@@ -94,15 +104,21 @@ impl HttpClient for Wire {
                     None => (404, Value::Null),
                 }
             }
-            (Method::Post, "/oid4vci/token") => {
-                answer(issuer.exchange(&body).await.map(|token| serde_json::to_value(token).unwrap()))
-            }
+            (Method::Post, "/oid4vci/token") => answer(
+                issuer.exchange(&caller, &body).await.map(|token| serde_json::to_value(token).unwrap()),
+            ),
             (Method::Post, "/oid4vci/nonce") => (200, json!({"c_nonce": issuer.nonce()})),
             (Method::Post, "/oid4vci/credential") => {
-                answer(issuer.issue(token.as_deref(), &body).await.map(|response| response.to_value()))
+                answer(issuer.issue(&caller, &body).await.map(|response| response.to_value()))
+            }
+            (Method::Post, "/oid4vci/par") => {
+                answer(issuer.push(&caller, &body).await.map(|pushed| serde_json::to_value(pushed).unwrap()))
+            }
+            (Method::Post, "/oid4vci/deferred") => {
+                answer(issuer.issue_deferred(&caller, &body).await.map(|answer| answer.to_value()))
             }
             (Method::Post, "/oid4vci/notification") => {
-                answer(issuer.notify(token.as_deref(), &body).await.map(|()| Value::Null))
+                answer(issuer.notify(&caller, &body).await.map(|()| Value::Null))
             }
             _ => (404, Value::Null),
         };
@@ -110,7 +126,8 @@ impl HttpClient for Wire {
             tamper(&path, &mut value);
         }
         let content_type = Some("application/json".to_owned());
-        Ok(HttpResponse { status, content_type, headers: Vec::new(), body: value.to_string().into_bytes() })
+        let headers = vec![("dpop-nonce".to_owned(), issuer.dpop_nonce())];
+        Ok(HttpResponse { status, content_type, headers, body: value.to_string().into_bytes() })
     }
 }
 
@@ -122,17 +139,19 @@ struct Keys {
 
 #[async_trait]
 impl HolderKeys for Keys {
-    async fn generate(&self, _: KeyPurpose) -> Result<HolderKeyInfo> {
+    async fn generate(&self, purpose: KeyPurpose) -> Result<HolderKeyInfo> {
         let key = SoftwareKey::generate(SignatureAlgorithm::Es256)?;
         let mut held = self.held.lock().unwrap();
-        let info =
-            HolderKeyInfo { alias: format!("hk-{}", held.len()), public_key: key.public_key().clone() };
+        let name = if purpose == KeyPurpose::HolderKey { "hk" } else { "silent" };
+        let alias = format!("{name}-{}", Jwk::from_key(key.public_key()).thumbprint());
+        let info = HolderKeyInfo { alias, public_key: key.public_key().clone() };
         held.insert(info.alias.clone(), key);
         Ok(info)
     }
 
     async fn sign(&self, items: Vec<SignItem>) -> Result<Vec<Vec<u8>>> {
-        *self.prompts.lock().unwrap() += 1;
+        // Only holder keys may ask the person.
+        *self.prompts.lock().unwrap() += usize::from(items.iter().any(|item| item.alias.starts_with("hk-")));
         let held = self.held.lock().unwrap();
         let missing = || Error::unavailable("hk_missing", "no such key");
         items.iter().map(|item| held.get(&item.alias).ok_or_else(missing)?.sign(&item.message)).collect()
@@ -189,6 +208,7 @@ impl World {
             random: Arc::new(SystemRandom),
             secret: Secret::new([9; 32]),
             attestation: AttestationTrust { metadata: authenticators, ..AttestationTrust::default() },
+            patients: None,
         });
         Self {
             wire: Wire {
@@ -231,9 +251,7 @@ impl World {
             fhir: bundle(),
             tx_code,
             by_reference: true,
-            expires_in: None,
-            reference: None,
-            replaces: None,
+            ..NewOffer::default()
         };
         self.wire.issuer.create_offer(&new).await.unwrap()
     }
@@ -467,9 +485,9 @@ async fn what_the_wallet_refuses_of_an_issuer() {
                 all["patient_identity"]["vct"] = json!("https://other.example/vct");
             }
         }),
-        ("credential_deferred", |path, body| {
+        ("credential_deferral", |path, body| {
             if path.ends_with("/credential") {
-                *body = json!({"transaction_id": "x", "interval": 1});
+                *body = json!({"transaction_id": "x"});
             }
         }),
         ("credential_response", |path, body| {
@@ -749,4 +767,149 @@ async fn an_issuer_cannot_bind_two_copies_to_one_key_nor_slip_one_in() {
         let refused = issuance::finish(&prepared, None, &world.context()).await.unwrap_err();
         assert_eq!(refused.code(), code);
     }
+}
+
+const REDIRECT: &str = "https://present.wallet.example/cb";
+
+/// An issuer with sign-in and refreshing.
+fn signing_in() -> World {
+    World::new(Naming::DidJwk, |settings| {
+        settings.refresh_lifetime = 86_400;
+        settings.clients = vec![Client {
+            client_id: "wallet.example".into(),
+            name: "Wallet".into(),
+            redirect_uris: vec![REDIRECT.into()],
+        }];
+    })
+}
+
+impl World {
+    async fn offer_for(&self, subject: &str, approval: bool) -> CreatedOffer {
+        let new = NewOffer {
+            configuration_ids: vec!["patient_identity".into()],
+            fhir: bundle(),
+            flow: OfferFlow::AuthorizationCode,
+            subject: Some(subject.into()),
+            approval,
+            ..NewOffer::default()
+        };
+        self.wire.issuer.create_offer(&new).await.unwrap()
+    }
+
+    /// What the browser does: the sign-in page, and back.
+    async fn browse(&self, url: &url::Url, subject: &str) -> String {
+        let query: HashMap<String, String> = url.query_pairs().into_owned().collect();
+        let issuer = &self.wire.issuer;
+        let login = issuer.begin_login(&query["client_id"], &query["request_uri"]).await.unwrap();
+        issuer.finish_login(&login, &SignedIn::Subject(subject.into())).await.unwrap().to_string()
+    }
+}
+
+#[tokio::test]
+async fn the_wallet_signs_in_and_renews_without_a_prompt() {
+    let world = signing_in();
+    let offer = world.offer_for("p1", false).await;
+    let review = issuance::review(&offer.link, &world.context()).await.unwrap();
+    assert!(review.signs_in());
+    let begun = issuance::authorize(&review, REDIRECT, &world.context()).await.unwrap();
+    let back = world.browse(&begun.url, "p1").await;
+    for (returned, code) in [
+        (back.replace("state=", "state=x"), "authorization_state"),
+        (back.replace("hospital.example", "evil.example"), "authorization_iss"),
+        (back.replace("/cb?", "/other?"), "authorization_redirect"),
+        (back.replace("code=", "error="), "authorization_denied"),
+    ] {
+        let sent = world.wire.requests.lock().unwrap().len();
+        let refused =
+            issuance::prepare_authorized(&begun, &returned, None, &world.context()).await.unwrap_err();
+        assert_eq!(refused.code(), code);
+        assert_eq!(world.wire.requests.lock().unwrap().len(), sent, "nothing is sent to anybody");
+    }
+    let prepared = issuance::prepare_authorized(&begun, &back, None, &world.context()).await.unwrap();
+    let registration = world.authenticator.create(prepared.creation_options.as_ref().unwrap()).unwrap();
+    let finished = issuance::finish(&prepared, Some(&registration), &world.context()).await.unwrap();
+    issuance::notify(&finished, NotificationEvent::CredentialAccepted, &world.context()).await.unwrap();
+    let first = &finished.credentials[0];
+
+    // Fresh copies: other holder keys, the same WebAuthn key, nobody is asked.
+    let renewal = finished.renewal().unwrap().clone();
+    let copies = issuance::Acceptance { tx_code: None, copies: 2 };
+    let prepared = issuance::renew(&renewal, copies, &world.context()).await.unwrap();
+    assert!(prepared.creation_options.is_none());
+    let renewed = issuance::finish(&prepared, None, &world.context()).await.unwrap();
+    assert_eq!((renewed.credentials.len(), world.authenticator.prompts()), (2, 1));
+    for copy in &renewed.credentials {
+        assert_eq!(copy.ak, first.ak);
+        assert_ne!(cnf(&copy.credential), cnf(&first.credential));
+    }
+    // The used refresh token is worth nothing, and trying it ends the new one too.
+    let stale = issuance::renew(&renewal, None, &world.context()).await.unwrap_err();
+    assert_eq!(stale.code(), "issuance_invalid_grant");
+    let ended = issuance::renew(renewed.renewal().unwrap(), None, &world.context()).await.unwrap_err();
+    assert_eq!(ended.code(), "issuance_invalid_grant");
+    assert!(!format!("{begun:?}{renewal:?}{renewed:?}").contains("kerstr"));
+}
+
+#[tokio::test]
+async fn without_an_offer_the_wallet_goes_to_the_issuer_by_itself() {
+    let world = signing_in();
+    world.offer_for("p1", false).await;
+    let ids = ["patient_identity".to_owned()];
+    let review = issuance::review_issuer(ISSUER, &ids, &world.context()).await.unwrap();
+    let begun = issuance::authorize(&review, REDIRECT, &world.context()).await.unwrap();
+    let back = world.browse(&begun.url, "p1").await;
+    let prepared = issuance::prepare_authorized(&begun, &back, None, &world.context()).await.unwrap();
+    assert_eq!(issuance::finish(&prepared, None, &world.context()).await.unwrap().credentials.len(), 1);
+    // Somebody else has nothing here.
+    let begun = issuance::authorize(&review, REDIRECT, &world.context()).await.unwrap();
+    let back = world.browse(&begun.url, "p2").await;
+    let denied = issuance::prepare_authorized(&begun, &back, None, &world.context()).await.unwrap_err();
+    assert_eq!(denied.code(), "authorization_denied");
+    // An issuer without sign-in, and an offer that needs none.
+    let closed = World::new(Naming::DidJwk, |_| {});
+    let none = issuance::review_issuer(ISSUER, &ids, &closed.context()).await.unwrap_err();
+    assert_eq!(none.code(), "metadata_authorization_server");
+    let offer = closed.offer(&["patient_identity"], false).await;
+    let review = issuance::review(&offer.link, &closed.context()).await.unwrap();
+    let unneeded = issuance::authorize(&review, REDIRECT, &closed.context()).await.unwrap_err();
+    assert_eq!(unneeded.code(), "offer_grant");
+}
+
+#[tokio::test]
+async fn what_the_desk_approves_later_comes_later() {
+    let world = World::new(Naming::DidJwk, |_| {});
+    let new = NewOffer {
+        configuration_ids: vec!["patient_identity".into()],
+        fhir: bundle(),
+        approval: true,
+        ..NewOffer::default()
+    };
+    let offer = world.wire.issuer.create_offer(&new).await.unwrap();
+    let review = issuance::review(&offer.link, &world.context()).await.unwrap();
+    let prepared = issuance::prepare(&review, None, &world.context()).await.unwrap();
+    let registration = world.authenticator.create(prepared.creation_options.as_ref().unwrap()).unwrap();
+    let finished = issuance::finish(&prepared, Some(&registration), &world.context()).await.unwrap();
+    assert!(finished.credentials.is_empty());
+    let [pending] = finished.pending.as_slice() else { panic!("one credential waits") };
+    issuance::notify(&finished, NotificationEvent::CredentialAccepted, &world.context()).await.unwrap();
+    let kept: issuance::Pending = serde_json::from_value(serde_json::to_value(pending).unwrap()).unwrap();
+    world.clock.set(world.clock.now().plus(86_400));
+    let later = issuance::resume(&kept, &world.context()).await.unwrap();
+    assert!(matches!(later, issuance::Resumed::Later(5)));
+    world.wire.issuer.decide(&offer.id, true).await.unwrap();
+    let issuance::Resumed::Finished(done) = issuance::resume(&kept, &world.context()).await.unwrap() else {
+        panic!("approved")
+    };
+    assert!(done.credentials[0].ak.is_some(), "with the WebAuthn key of the first request");
+    issuance::notify(&done, NotificationEvent::CredentialAccepted, &world.context()).await.unwrap();
+    assert_eq!(
+        world
+            .wire
+            .issuer
+            .audit_record(&world.wire.issuer.credentials(None, 1).await.unwrap()[0].id)
+            .await
+            .unwrap()
+            .map(|a| a.level),
+        Some(AssuranceLevel::Uv)
+    );
 }

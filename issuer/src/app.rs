@@ -17,6 +17,7 @@ use carekey_core::jose::jwk::Jwk;
 use carekey_core::random::Random;
 use carekey_core::store::{Sealed, Store};
 use carekey_service::auth::BearerToken;
+use carekey_service::fetch::Fetcher;
 use carekey_service::keys::{self, ServiceKeys};
 use carekey_service::limit::RateLimiter;
 use carekey_service::metrics::Metrics;
@@ -26,6 +27,7 @@ use url::Url;
 use crate::attestation::Sources;
 use crate::config::{Config, KeyKind};
 use crate::did::OwnDid;
+use crate::login::Provider;
 use crate::routes::desk;
 use crate::vc_api::{self, VcApi};
 
@@ -77,6 +79,8 @@ pub struct App {
     limiter: RateLimiter,
     vc_api: Option<Arc<VcApi>>,
     own_did: Option<OwnDid>,
+    provider: Option<Provider>,
+    secure: bool,
 }
 
 impl fmt::Debug for App {
@@ -120,6 +124,7 @@ impl App {
             random: Arc::clone(&random),
             secret,
             attestation,
+            patients: None,
         })?;
         let access = Access::new(
             desk::COOKIE,
@@ -156,9 +161,19 @@ impl App {
                 Some(Arc::new(VcApi::open(parts)?))
             }
         };
+        let provider = match &config.provider {
+            None => None,
+            Some(provider) => {
+                let fetcher = Arc::new(Fetcher::new(config.fetch.clone())?);
+                let callback = issuer.settings().url("/oid4vci/login/callback")?;
+                Some(Provider::open(provider, callback, fetcher)?)
+            }
+        };
         let app = Arc::new(Self {
             own_did,
             vc_api,
+            provider,
+            secure: public_url.scheme() == "https",
             issuer: Arc::new(issuer),
             keys,
             key_kind: config.issuer.key,
@@ -198,6 +213,21 @@ impl App {
     /// The DID on the web under which the issuer signs; `None` where its key is named otherwise.
     pub fn own_did(&self) -> Option<&OwnDid> {
         self.own_did.as_ref()
+    }
+
+    /// The hospital's OpenID Connect provider, if there is one.
+    pub(crate) fn provider(&self) -> Option<&Provider> {
+        self.provider.as_ref()
+    }
+
+    /// Whether browsers reach this server by TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The randomness.
+    pub(crate) fn random(&self) -> Arc<dyn Random> {
+        Arc::clone(&self.random)
     }
 
     /// The VC-API, where it is turned on.

@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use carekey_core::attestation::android_key::AndroidPolicy;
 use carekey_core::attestation::app_attest::ApplePolicy;
 use carekey_core::attestation::level::AssuranceLevel;
-use carekey_core::issuer::{Settings, Wallet};
+use carekey_core::issuer::{Client, Settings, Wallet};
 use carekey_service::fetch::FetchConfig;
 use carekey_service::limit::LimitConfig;
 use carekey_service::log::LogConfig;
 use carekey_service::serve::ServerConfig;
 use serde::Deserialize;
 use url::Url;
+
+use crate::login::ProviderConfig;
 
 /// Everything that the operator of an issuer may set; every member has a default.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,6 +34,10 @@ pub struct Config {
     pub lifetimes: Lifetimes,
     /// Wallets whose WebAuthn registrations are taken.
     pub wallets: Vec<Wallet>,
+    /// Clients that may use the authorization code flow; without any, there is no such flow.
+    pub clients: Vec<Client>,
+    /// The hospital's OpenID Connect provider, for signing in.
+    pub provider: Option<ProviderConfig>,
     /// Lowest assurance level per kind of credential.
     pub required_levels: BTreeMap<String, AssuranceLevel>,
     /// FIDO metadata for grading attestations.
@@ -40,7 +46,7 @@ pub struct Config {
     pub android_attestation: Option<AndroidAttestation>,
     /// App Attest; absent: such keys grade by their flags.
     pub apple_attestation: Option<AppleAttestation>,
-    /// The client that fetches status lists.
+    /// The client that fetches status lists and speaks with the provider.
     pub fetch: FetchConfig,
     /// The W3C VC-API.
     pub vc_api: VcApiConfig,
@@ -83,6 +89,8 @@ pub struct IssuerConfig {
     pub known_wallets_only: bool,
     /// Wrong transaction codes after which an offer is locked.
     pub tx_code_attempts: u32,
+    /// Whether clients without DPoP get no access token.
+    pub dpop_required: bool,
     /// Most credentials of one request; 1 turns batches off.
     pub batch_size: u32,
     /// Entries of one status list.
@@ -120,8 +128,20 @@ pub struct Lifetimes {
     pub offer_max: Option<i64>,
     /// Of an access token.
     pub token: Option<i64>,
+    /// Of the right to refresh; 0, the default: none.
+    pub refresh: Option<i64>,
+    /// Of an access token that waits for the desk.
+    pub deferred: Option<i64>,
+    /// Seconds between requests for deferred credentials.
+    pub deferred_interval: Option<i64>,
+    /// Of a sign-in.
+    pub login: Option<i64>,
+    /// Of an authorization code.
+    pub code: Option<i64>,
     /// Of a nonce.
     pub nonce: Option<i64>,
+    /// Of a DPoP nonce, and of the oldest DPoP proof.
+    pub dpop: Option<i64>,
     /// Of a key proof.
     pub proof: Option<i64>,
     /// Of a credential.
@@ -202,6 +222,8 @@ impl Default for Config {
             issuer: IssuerConfig::default(),
             lifetimes: Lifetimes::default(),
             wallets: Vec::new(),
+            clients: Vec::new(),
+            provider: None,
             required_levels: BTreeMap::new(),
             fido_metadata: None,
             android_attestation: None,
@@ -222,6 +244,7 @@ impl Default for IssuerConfig {
             key: KeyKind::default(),
             known_wallets_only: usual.known_wallets_only,
             tx_code_attempts: usual.tx_code_attempts,
+            dpop_required: usual.dpop_required,
             batch_size: usual.batch_size,
             status_list_entries: usual.status_list_entries,
             binding_policy: None,
@@ -237,9 +260,11 @@ impl Config {
         settings.wallet_offer_link.clone_from(&self.issuer.wallet_offer_link);
         settings.known_wallets_only = self.issuer.known_wallets_only;
         settings.tx_code_attempts = self.issuer.tx_code_attempts;
+        settings.dpop_required = self.issuer.dpop_required;
         settings.batch_size = self.issuer.batch_size;
         settings.status_list_entries = self.issuer.status_list_entries;
         settings.wallets.clone_from(&self.wallets);
+        settings.clients.clone_from(&self.clients);
         settings.required_levels.clone_from(&self.required_levels);
         if let Some(android) = &self.android_attestation {
             settings.grading.android =
@@ -257,6 +282,12 @@ impl Config {
             (&mut settings.offer_lifetime_max, lifetimes.offer_max),
             (&mut settings.token_lifetime, lifetimes.token),
             (&mut settings.nonce_lifetime, lifetimes.nonce),
+            (&mut settings.refresh_lifetime, lifetimes.refresh),
+            (&mut settings.deferred_lifetime, lifetimes.deferred),
+            (&mut settings.deferred_interval, lifetimes.deferred_interval),
+            (&mut settings.login_lifetime, lifetimes.login),
+            (&mut settings.code_lifetime, lifetimes.code),
+            (&mut settings.dpop_max_age, lifetimes.dpop),
             (&mut settings.proof_max_age, lifetimes.proof),
             (&mut settings.credential_lifetime, lifetimes.credential),
             (&mut settings.record_retention, lifetimes.record),

@@ -5,8 +5,10 @@
 
 pub mod app;
 mod attestation;
+mod caller;
 pub mod config;
 pub mod did;
+pub mod login;
 mod reply;
 pub mod routes;
 mod table;
@@ -15,6 +17,8 @@ mod vc_api;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
+use carekey_service::pages::require_own_origin;
 use carekey_service::{auth, cors, health, limit};
 
 pub use app::App;
@@ -26,10 +30,16 @@ use table::Table;
 /// needs the bearer token. The desk's pages have a table of their own in [`routes::desk`]; operational routes come from
 /// [`health::routes`].
 pub fn router(app: &Arc<App>) -> Router {
-    let wallet = limit::apply(cors::open(wallet_routes().into_router(Arc::clone(app))), app.limiter());
+    let wallet = wallet_routes().into_router(Arc::clone(app));
+    let wallet = wallet.layer(from_fn_with_state(Arc::clone(app), reply::dpop_nonce));
+    let wallet = limit::apply(cors::open(wallet), app.limiter());
     let api = auth::require(api_routes().into_router(Arc::clone(app)), app.token().clone());
     let desk = routes::desk::router(Arc::clone(app));
-    wallet.merge(api).merge(desk).merge(vc_api(app)).merge(health::routes(
+    // Pages for people: not for scripts of other origins.
+    let sign_in = sign_in_routes().into_router(Arc::clone(app));
+    let own = from_fn_with_state(app.access().own_origin(), require_own_origin);
+    let sign_in = limit::apply(sign_in.layer(own), app.limiter());
+    wallet.merge(sign_in).merge(api).merge(desk).merge(vc_api(app)).merge(health::routes(
         app.store(),
         app.clock(),
         app.metrics(),
@@ -67,13 +77,25 @@ fn wallet_routes() -> Table<Arc<App>> {
         .get("/policy/binding/{version}", routes::metadata::binding_policy)
         .get("/contexts/health/v1", routes::metadata::context)
         .get("/oid4vci/offers/{id}", routes::offer::by_reference)
+        .post("/oid4vci/par", routes::authorization::push)
         .post("/oid4vci/token", routes::token::exchange)
         .post("/oid4vci/nonce", routes::nonce::fresh)
         .post("/oid4vci/credential", routes::credential::issue)
+        .post("/oid4vci/deferred", routes::deferred::ask)
         .post("/oid4vci/notification", routes::notification::take)
         .get("/status/{list}", routes::status::list)
         .get("/status/{list}/{purpose}", routes::status::bitstring)
         .get("/openapi.json", routes::openapi::document)
+}
+
+fn sign_in_routes() -> Table<Arc<App>> {
+    Table::new()
+        .get("/oid4vci/authorize", routes::authorization::authorize)
+        .get("/oid4vci/login", routes::authorization::login)
+        .get("/oid4vci/login/provider", routes::authorization::provider)
+        .get("/oid4vci/login/callback", routes::authorization::callback)
+        .post("/oid4vci/login/code", routes::authorization::code)
+        .post("/oid4vci/login/cancel", routes::authorization::cancel)
 }
 
 fn api_routes() -> Table<Arc<App>> {
@@ -81,6 +103,8 @@ fn api_routes() -> Table<Arc<App>> {
         .get("/api/offers", routes::api_offers::list)
         .post("/api/offers", routes::api_offers::create)
         .get("/api/offers/{id}", routes::api_offers::read)
+        .post("/api/offers/{id}/approve", routes::deferred::approve)
+        .post("/api/offers/{id}/deny", routes::deferred::deny)
         .get("/api/credentials", routes::api_credentials::list)
         .get("/api/credentials/{id}", routes::api_credentials::read)
         .get("/api/credentials/{id}/enrolment", routes::api_credentials::enrolment)
@@ -107,7 +131,7 @@ mod tests {
                 methods.as_object().unwrap().keys().map(move |m| (m.as_str(), path.as_str()))
             })
             .collect();
-        let (wallet, api) = (wallet_routes(), api_routes());
+        let (wallet, api, sign_in) = (wallet_routes(), api_routes(), sign_in_routes());
         let (calls, lists) = (vc_api_routes(), vc_status_routes());
         let vc_api = || calls.entries().iter().chain(lists.entries()).copied();
         let operational = [("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics")];
@@ -115,12 +139,17 @@ mod tests {
             .entries()
             .iter()
             .chain(api.entries())
+            .chain(sign_in.entries())
             .copied()
             .chain(vc_api())
             .chain(operational)
             .collect();
         assert_eq!(documented, routed);
-        let count = wallet.entries().len() + api.entries().len() + vc_api().count() + operational.len();
+        let count = sign_in.entries().len()
+            + wallet.entries().len()
+            + api.entries().len()
+            + vc_api().count()
+            + operational.len();
         assert_eq!(routed.len(), count);
         // Where the VC-API is off, the document that is served has none of it.
         let served: Value = serde_json::from_str(&routes::openapi::without_vc_api()).unwrap();

@@ -1,40 +1,88 @@
 //! From what core says to HTTP: the one place where refusals get a status.
 
+use std::sync::Arc;
+
 use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use carekey_core::limits::Limits;
-use carekey_core::protocol::openid4vci::credential::{ErrorCode, Refusal};
+use carekey_core::protocol::openid4vci::credential::{ErrorCode, Issuance, Refusal};
 use carekey_service::problem::OAuthError;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::Value;
 
-/// The refusal as OpenID4VCI 1.0 (8.3.1, 11.3), RFC 6749 (5.2) and RFC 6750 (3) want it on the wire.
+use crate::App;
+use crate::caller::DPOP;
+
+/// A refusal of the authorization server, as RFC 6749 (5.2) and RFC 9449 (5, 8) want it on the wire.
 pub(crate) fn refuse(refusal: &Refusal) -> Response {
-    let (code, error) = (refusal.code, &refusal.error);
-    let status = match code {
-        ErrorCode::MissingToken | ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
-        ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
-        ErrorCode::ServerError => return OAuthError::from_core(code.as_str(), error).into_response(),
-        _ => StatusCode::BAD_REQUEST,
-    };
-    let answer = OAuthError::new(status, code.as_str(), error.code(), error.detail());
-    match challenge(code) {
-        Some(challenge) => answer.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)),
-        None => answer,
-    }
-    .into_response()
+    answer(refusal, StatusCode::BAD_REQUEST).into_response()
 }
 
-/// RFC 6750 section 3.1: a request without any token gets no error code in the challenge.
-fn challenge(code: ErrorCode) -> Option<&'static str> {
+/// The answer of the credential and the deferred credential endpoint: 200, or 202 while the desk decides.
+pub(crate) fn issuance(app: &App, answer: Result<Issuance, Refusal>) -> Response {
+    let (status, outcome) = match &answer {
+        Ok(Issuance::Issued(_)) => (StatusCode::OK, "issued"),
+        Ok(Issuance::Deferred(_)) => (StatusCode::ACCEPTED, "deferred"),
+        Err(refusal) => (StatusCode::BAD_REQUEST, refusal.code.as_str()),
+    };
+    app.metrics().count("credential", outcome);
+    answer.map_or_else(|refusal| refuse_resource(&refusal), |answer| json(status, &answer.to_value()))
+}
+
+/// A refusal of the credential issuer, as OpenID4VCI 1.0 (8.3.1, 11.3), RFC 6750 (3) and RFC 9449 (7.1, 9) want it.
+pub(crate) fn refuse_resource(refusal: &Refusal) -> Response {
+    let status = match refusal.code {
+        ErrorCode::MissingToken
+        | ErrorCode::InvalidToken
+        | ErrorCode::InvalidDpopProof
+        | ErrorCode::UseDpopNonce => StatusCode::UNAUTHORIZED,
+        ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    let mut response = answer(refusal, status).into_response();
+    for challenge in challenges(refusal.code) {
+        response.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    response
+}
+
+fn answer(refusal: &Refusal, status: StatusCode) -> OAuthError {
+    let (code, error) = (refusal.code, &refusal.error);
     match code {
-        ErrorCode::MissingToken => Some("Bearer"),
-        ErrorCode::InvalidToken => Some("Bearer error=\"invalid_token\""),
-        ErrorCode::InsufficientScope => Some("Bearer error=\"insufficient_scope\""),
-        _ => None,
+        ErrorCode::ServerError => OAuthError::from_core(code.as_str(), error),
+        _ => OAuthError::new(status, code.as_str(), error.code(), error.detail()),
     }
 }
+
+/// RFC 6750 section 3.1: a request without any token gets no error code in the challenges.
+fn challenges(code: ErrorCode) -> &'static [&'static str] {
+    match code {
+        ErrorCode::MissingToken => &["Bearer", "DPoP algs=\"ES256\""],
+        ErrorCode::InvalidToken => {
+            &["Bearer error=\"invalid_token\"", "DPoP error=\"invalid_token\", algs=\"ES256\""]
+        }
+        ErrorCode::InsufficientScope => &["Bearer error=\"insufficient_scope\""],
+        ErrorCode::InvalidDpopProof => &["DPoP error=\"invalid_dpop_proof\", algs=\"ES256\""],
+        ErrorCode::UseDpopNonce => &["DPoP error=\"use_dpop_nonce\", algs=\"ES256\""],
+        _ => &[],
+    }
+}
+
+/// Gives every answer to a client that uses DPoP, and every answer of the nonce endpoint, a fresh nonce (RFC 9449 section
+/// 8.2; OpenID4VCI 1.0 section 7.2).
+pub(crate) async fn dpop_nonce(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let wanted = request.headers().contains_key(DPOP) || request.uri().path() == "/oid4vci/nonce";
+    let mut response = next.run(request).await;
+    if let (true, Ok(nonce)) = (wanted, HeaderValue::from_str(&app.issuer().dpop_nonce())) {
+        response.headers_mut().insert(DPOP_NONCE, nonce);
+    }
+    response
+}
+
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// The body of a protocol request of the media type `expected`, bounded.
 ///

@@ -2,7 +2,9 @@
 
 pub(crate) mod api_credentials;
 pub(crate) mod api_offers;
+pub(crate) mod authorization;
 pub(crate) mod credential;
+pub(crate) mod deferred;
 pub mod desk;
 pub(crate) mod metadata;
 pub(crate) mod nonce;

@@ -90,7 +90,8 @@ pub struct HttpResponse {
 }
 
 /// Response headers that the wallet protocols read, besides `content-type`.
-pub const RESPONSE_HEADERS: [&str; 2] = ["dpop-nonce", "oauth-client-attestation-challenge"];
+pub const RESPONSE_HEADERS: [&str; 3] =
+    ["dpop-nonce", "oauth-client-attestation-challenge", "www-authenticate"];
 
 impl fmt::Debug for HttpResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

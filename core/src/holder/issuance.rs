@@ -1,19 +1,28 @@
-//! Collecting credentials (OpenID4VCI 1.0, pre-authorized code flow), in two phases around one WebAuthn ceremony.
+//! Collecting credentials (OpenID4VCI 1.0), in two phases around one WebAuthn ceremony.
 //!
 //! ```text
 //!  review(link)                 who offers what, in plain data; nothing was accepted yet
 //!  prepare(review, tx_code)     access token, holder keys, options of the one WebAuthn registration
 //!  finish(prepared, response)   key proofs, credentials, each verified before it is handed out
 //!  notify(finished, event)      what became of them, once the wallet has stored them
+//!
+//!  authorize(review, redirect)  instead of prepare, where the offer wants a sign-in: an address for the browser
+//!  prepare_authorized(…, url)   what the browser came back with, then as prepare
+//!  resume(pending)              asks again for what the issuer deferred
+//!  renew(renewal, copies)       fresh copies later, then as prepare
 //! ```
 //!
 //! However many credentials an offer has, the person is asked once: the first credential request carries the
 //! registration of the WebAuthn key (AK), further ones name it by `ak_jkt`, each signed by a holder key (HK) of its own.
 
+mod authorize;
 mod exchange;
 mod finish;
 mod prepare;
+mod renew;
 mod review;
+mod session;
+mod tokens;
 mod verify;
 
 use std::fmt;
@@ -24,9 +33,11 @@ use crate::holder::{HolderKeys, HttpClient, WalletIdentity};
 use crate::random::Random;
 use crate::trust::issuers::IssuerTrust;
 
-pub use finish::{FinishedIssuance, finish, finish_copies, notify};
+pub use authorize::{Authorization, authorize, prepare_authorized};
+pub use finish::{FinishedIssuance, Pending, finish, finish_copies, notify};
 pub use prepare::{Acceptance, PreparedIssuance, prepare};
-pub use review::{OfferReview, OfferedCredential, review};
+pub use renew::{Renewal, Resumed, renew, resume};
+pub use review::{OfferReview, OfferedCredential, review, review_issuer};
 pub(in crate::holder) use verify::credential_key;
 
 /// What the engine needs from its surroundings.

@@ -3,8 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Issuer;
 use super::configuration::Configuration;
+use super::{
+    AUTHORIZATION_PATH, CREDENTIAL_PATH, DEFERRED_PATH, Issuer, NOTIFICATION_PATH, PAR_PATH, TOKEN_PATH,
+};
 use crate::attestation::level::AssuranceLevel;
 use crate::binding::claim::{BIOMETRIC_BINDING_LEVEL, WEBAUTHN_BINDING};
 use crate::credential::claims::{ClaimPath, PathElement};
@@ -19,6 +21,7 @@ use crate::format::w3c::issue::Security;
 use crate::health::DatasetKind;
 use crate::jose::jwk::Jwk;
 use crate::key::SignatureAlgorithm;
+use crate::protocol::oauth::pkce::S256;
 use crate::protocol::openid4vci::PRE_AUTHORIZED_CODE;
 use crate::protocol::openid4vci::authorization_details::OPENID_CREDENTIAL;
 use crate::protocol::openid4vci::metadata::{
@@ -26,6 +29,7 @@ use crate::protocol::openid4vci::metadata::{
     CredentialDefinition, CredentialIssuerMetadata, CredentialMetadata, Display, IssuerDisplay,
     WebauthnBindingSupport, issuer_url,
 };
+use crate::protocol::openid4vci::token::{AUTHORIZATION_CODE, REFRESH_TOKEN};
 
 /// Algorithms of key proofs.
 pub(super) const PROOF_ALGORITHMS: [SignatureAlgorithm; 1] = [SignatureAlgorithm::Es256];
@@ -63,6 +67,11 @@ fn words(kind: DatasetKind) -> (&'static str, &'static str, &'static str) {
     }
 }
 
+/// The name of a kind of credential for people.
+pub fn title(kind: DatasetKind) -> &'static str {
+    words(kind).0
+}
+
 /// Every claim can be disclosed alone: members of objects and elements of arrays too (recursive disclosures).
 pub(super) fn frame(kind: DatasetKind) -> DisclosureFrame {
     let mut frame = DisclosureFrame::new();
@@ -96,9 +105,10 @@ impl Issuer {
         Ok(CredentialIssuerMetadata {
             credential_issuer: self.settings.identifier.clone(),
             authorization_servers: Vec::new(),
-            credential_endpoint: self.settings.url("/oid4vci/credential")?,
+            credential_endpoint: self.settings.url(CREDENTIAL_PATH)?,
             nonce_endpoint: Some(self.settings.url("/oid4vci/nonce")?),
-            notification_endpoint: Some(self.settings.url("/oid4vci/notification")?),
+            deferred_credential_endpoint: Some(self.settings.url(DEFERRED_PATH)?),
+            notification_endpoint: Some(self.settings.url(NOTIFICATION_PATH)?),
             batch_credential_issuance: Some(BatchSupport { batch_size: self.settings.batch_size })
                 .filter(|batch| batch.batch_size > 1),
             credential_response_encryption: None,
@@ -176,12 +186,26 @@ impl Issuer {
     /// # Errors
     /// `issuer_settings` when the identifier makes no URLs.
     pub fn authorization_server_metadata(&self) -> Result<AuthorizationServerMetadata> {
+        let code_flow = !self.settings.clients.is_empty();
+        let mut grants = vec![PRE_AUTHORIZED_CODE.to_owned()];
+        grants.extend(code_flow.then(|| AUTHORIZATION_CODE.to_owned()));
+        grants.extend((self.settings.refresh_lifetime > 0).then(|| REFRESH_TOKEN.to_owned()));
         Ok(AuthorizationServerMetadata {
             issuer: self.settings.identifier.clone(),
-            token_endpoint: self.settings.url("/oid4vci/token")?,
-            grant_types_supported: vec![PRE_AUTHORIZED_CODE.into()],
-            response_types_supported: Vec::new(),
+            authorization_endpoint: code_flow.then_some(self.settings.url(AUTHORIZATION_PATH)?),
+            pushed_authorization_request_endpoint: code_flow.then_some(self.settings.url(PAR_PATH)?),
+            require_pushed_authorization_requests: code_flow,
+            code_challenge_methods_supported: code_flow.then(|| S256.to_owned()).into_iter().collect(),
+            authorization_response_iss_parameter_supported: code_flow,
+            scopes_supported: self.configurations().map(Configuration::id).collect(),
+            token_endpoint: self.settings.url(TOKEN_PATH)?,
+            grant_types_supported: grants,
+            response_types_supported: code_flow.then(|| "code".to_owned()).into_iter().collect(),
             token_endpoint_auth_methods_supported: vec!["none".into()],
+            dpop_signing_alg_values_supported: PROOF_ALGORITHMS
+                .iter()
+                .map(|alg| alg.as_str().into())
+                .collect(),
             authorization_details_types_supported: vec![OPENID_CREDENTIAL.into()],
             pre_authorized_grant_anonymous_access_supported: !self.settings.known_wallets_only,
         })

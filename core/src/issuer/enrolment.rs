@@ -112,16 +112,19 @@ impl fmt::Debug for AuditRecord {
 }
 
 /// A registration that was verified and graded, with what has to be written down about it.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Enrolment {
     pub(super) key: EnrolledKey,
     /// Hash of the WebAuthn credential id: one enrolment each.
     pub(super) credential_id_hash: Vec<u8>,
     pub(super) audit: AuditRecord,
     /// The App Attest key that vouched for it, as it is to be kept.
+    #[serde(skip)] // written down when a deferral begins
     pub(super) app_key: Option<AppKey>,
 }
 
 /// An App Attest key and the state of its record before this enrolment.
+#[derive(Clone)]
 pub(super) struct AppKey {
     pub(super) hash: Vec<u8>,
     key: AppAttestKey,

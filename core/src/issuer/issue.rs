@@ -8,47 +8,42 @@ use super::access::ValidToken;
 use super::configuration::Configuration;
 use super::enrolment::Enrolment;
 use super::nonce::KnownNonce;
-use super::offer::dataset_key;
+use super::offer::{Approval, dataset_key};
 use super::records::{
-    AUTHENTICATORS, CREDENTIALS, CredentialRecord, CredentialStatus, CredentialSummary, DATASETS,
+    AUTHENTICATORS, CREDENTIALS, Copy, CredentialRecord, CredentialStatus, CredentialSummary, DATASETS,
     DatasetRecord, ENROLMENTS, EnrolledKey, GRANTS, GrantRecord, NONCES, NOTIFICATIONS, NotificationRecord,
     OFFERS, OfferRecord,
 };
 use super::status::Allocation;
-use super::{Issuer, OfferState, catalogue, fresh, hashed};
+use super::{CREDENTIAL_PATH, Caller, Issuer, OfferState, catalogue, fresh, hashed};
 use crate::attestation::level::AssuranceLevel;
 use crate::binding::claim::{BIOMETRIC_BINDING_LEVEL, WEBAUTHN_BINDING, WebauthnBinding};
 use crate::credential::validity::Validity;
+use crate::did::Did;
 use crate::encoding::base64url;
 use crate::error::{Error, Result};
 use crate::format::sd_jwt_vc::disclosure::DigestAlgorithm;
 use crate::format::sd_jwt_vc::issue::{IssueInput, issue};
 use crate::format::w3c::issue as w3c;
+use crate::jose::jwk::Jwk;
 use crate::protocol::openid4vci::credential::{
-    CredentialName, CredentialRequest, CredentialResponse, ErrorCode, Refusal,
+    CredentialName, CredentialRequest, CredentialResponse, ErrorCode, Issuance, Refusal,
 };
 use crate::protocol::openid4vci::key_proof::{self, KeyProofExpectation, VerifiedKeyProof};
 use crate::status::reference::StatusReference;
 use crate::store::{CommitError, Expect, Stored, Write, read_json};
 
-/// One credential of a request: bound to the key of its proof, and to the WebAuthn key that the proof names.
-struct Copy {
-    proof: VerifiedKeyProof,
-    /// The enrolled key that goes into this credential.
-    key: Option<EnrolledKey>,
-    /// The registration that came with this proof.
-    enrolment: Option<Enrolment>,
-}
-
 /// Everything that was found good about a request, before anything is written.
-struct Approved {
-    token: ValidToken,
-    configuration: Configuration,
-    configuration_id: String,
+pub(super) struct Approved {
+    pub(super) token: ValidToken,
+    pub(super) configuration: Configuration,
+    pub(super) configuration_id: String,
     /// In the order of the proofs.
-    copies: Vec<Copy>,
-    nonces: Vec<KnownNonce>,
-    dataset: Stored<DatasetRecord>,
+    pub(super) copies: Vec<Copy>,
+    pub(super) nonces: Vec<KnownNonce>,
+    pub(super) dataset: Stored<DatasetRecord>,
+    /// Ends a deferral; the registrations were written down when it began.
+    pub(super) deferred: Option<Write>,
 }
 
 impl Issuer {
@@ -58,22 +53,24 @@ impl Issuer {
     ///
     /// # Errors
     /// With the codes of sections 8.3.1 and RFC 6750; the error inside names what exactly was wrong.
-    pub async fn issue(
-        &self,
-        access_token: Option<&str>,
-        body: &[u8],
-    ) -> Result<CredentialResponse, Refusal> {
-        let mut token = self.valid_token(access_token).await?;
+    pub async fn issue(&self, caller: &Caller<'_>, body: &[u8]) -> Result<Issuance, Refusal> {
+        let mut token = self.valid_token(caller, CREDENTIAL_PATH).await?;
         let request = CredentialRequest::parse(body, &self.limits)?;
         loop {
             let approved = self.approve(token, &request).await?;
-            match self.sign_and_commit(approved).await {
-                Ok(response) => return Ok(response),
+            let approval = self.approval(&approved.token.record.offer_id).await;
+            let done = match approval.map_err(ErrorCode::ServerError.refuse())? {
+                Some(Approval::Denied) => return Err(denied("credential_denied")),
+                Some(Approval::Pending) => self.defer(approved).await.map(Issuance::Deferred),
+                Some(Approval::Approved) | None => self.sign_and_commit(approved).await.map(Issuance::Issued),
+            };
+            match done {
+                Ok(answer) => return Ok(answer),
                 Err(CommitError::Conflict { .. }) => {}
                 Err(CommitError::Failed(error)) => return Err(ErrorCode::ServerError.refuse()(error)),
             }
             // Judge afresh: what another request took in between is then seen and named.
-            token = self.valid_token(access_token).await?;
+            token = self.valid_token(caller, CREDENTIAL_PATH).await?;
         }
     }
 
@@ -90,7 +87,7 @@ impl Issuer {
         let dataset = read_json::<DatasetRecord>(self.store(), DATASETS, dataset_key).await;
         let dataset =
             dataset.map_err(ErrorCode::ServerError.refuse())?.ok_or_else(|| denied("credential_gone"))?;
-        Ok(Approved { token, configuration, configuration_id, copies, nonces, dataset })
+        Ok(Approved { token, configuration, configuration_id, copies, nonces, dataset, deferred: None })
     }
 
     /// What kind it is, if the token is good for it and it was not issued yet. Where the token response named
@@ -207,7 +204,10 @@ impl Issuer {
         Err(ErrorCode::CredentialRequestDenied.refuse()(Error::refused(code, detail)))
     }
 
-    async fn sign_and_commit(&self, approved: Approved) -> Result<CredentialResponse, CommitError> {
+    pub(super) async fn sign_and_commit(
+        &self,
+        approved: Approved,
+    ) -> Result<CredentialResponse, CommitError> {
         let mut writes = Vec::new();
         let (mut credentials, mut records) = (Vec::new(), Vec::new());
         let allocations = self.allocate_statuses(approved.copies.len()).await?;
@@ -215,7 +215,8 @@ impl Issuer {
             let Allocation { list, index, writes: entry } = allocation;
             writes.extend(entry);
             credentials.push(self.sign(&approved, copy, list, index)?);
-            records.push(CredentialRecord { summary: self.summary(&approved, copy), list, index });
+            let grant = approved.token.grant.clone();
+            records.push(CredentialRecord { summary: self.summary(&approved, copy), grant, list, index });
         }
         let notification_id = fresh(&*self.random);
         writes.extend(self.writes(approved, records, &notification_id).await?);
@@ -233,7 +234,7 @@ impl Issuer {
             let input = w3c::IssueInput {
                 kind: approved.configuration.type_term(),
                 verification_method: &self.verification_method()?,
-                holder: &copy.proof.did()?,
+                holder: &Did::parse(&copy.did)?,
                 claims,
                 valid_from: now,
                 valid_until: expires_at,
@@ -249,7 +250,7 @@ impl Issuer {
                 vct: &self.settings.vct(approved.configuration.kind),
                 iss: Some(&self.key.iss),
                 validity,
-                holder_key: Some(copy.proof.key()),
+                holder_key: Some(&copy.holder.public_key()?),
                 status: Some(&status),
                 vct_integrity: None,
                 aka_vcts: &[],
@@ -287,18 +288,27 @@ impl Issuer {
         mut records: Vec<CredentialRecord>,
         notification_id: &str,
     ) -> Result<Vec<Write>> {
-        let Approved { token, configuration_id, copies, nonces, dataset, .. } = approved;
-        let ValidToken { grant: grant_id, version, expires_at, record: mut grant } = token;
-        grant.issued.push(configuration_id.clone());
+        let Approved { token, configuration_id, copies, nonces, dataset, deferred, .. } = approved;
+        let ValidToken { grant: grant_id, version, expires_at, record: mut grant, proof } = token;
+        if deferred.is_none() {
+            grant.issued.push(configuration_id.clone());
+        }
         let complete = grant.issued.len() == grant.configuration_ids.len();
         let ids: Vec<String> = records.iter().map(|record| record.summary.id.clone()).collect();
         let mut writes: Vec<Write> = nonces
             .into_iter()
             .map(|nonce| Write::put(NONCES, nonce.key, Expect::Absent, Vec::new(), Some(nonce.expires_at)))
             .collect();
-        // The claims have become the credential: they are not kept here.
+        writes.extend(proof);
+        let known = deferred.is_some();
+        writes.extend(deferred);
+        // The claims have become the credential: they are not kept here, unless the wallet may ask again.
         let dataset_key = dataset_key(&grant.offer_id, &configuration_id);
-        writes.push(Write::delete(DATASETS, dataset_key, Expect::Version(dataset.version)));
+        let expect = Expect::Version(dataset.version);
+        writes.push(match grant.refresh {
+            None => Write::delete(DATASETS, dataset_key, expect),
+            Some(_) => Write::put_json(DATASETS, dataset_key, expect, &dataset.value, expires_at)?,
+        });
         if let Some(stored) =
             read_json::<OfferRecord>(self.store(), OFFERS, grant.offer_id.as_bytes()).await?
         {
@@ -320,12 +330,14 @@ impl Issuer {
         let enrolled = copies.into_iter().zip(&ids).filter_map(|(copy, id)| Some((copy.enrolment?, id)));
         for (enrolment, id) in enrolled {
             let audit_end = Some(self.now().plus(self.settings.audit_retention));
-            let seen = enrolment.credential_id_hash;
-            writes.push(Write::put(AUTHENTICATORS, seen, Expect::Absent, Vec::new(), None));
             let (key, audit) = (id.as_bytes(), &enrolment.audit);
             writes.push(Write::put_json(ENROLMENTS, key, Expect::Absent, audit, audit_end)?);
-            grant.enrolled.push(enrolment.key);
-            app_keys.extend(enrolment.app_key.map(|key| (key.hash.clone(), key)));
+            if !known {
+                let seen = enrolment.credential_id_hash;
+                writes.push(Write::put(AUTHENTICATORS, seen, Expect::Absent, Vec::new(), None));
+                grant.enrolled.push(enrolment.key);
+                app_keys.extend(enrolment.app_key.map(|key| (key.hash.clone(), key)));
+            }
         }
         for key in app_keys.into_values() {
             writes.push(key.write(self.now(), self.settings.audit_retention)?);
@@ -377,7 +389,8 @@ fn copies(
         let enrolment = enrolments.next();
         // That a registration is for the key its own proof names was checked with it.
         let key = proof.ak_jkt().map(|jkt| enrolled(&known, jkt)).transpose()?;
-        Ok(Copy { key, enrolment, proof })
+        let did = proof.did().map_err(ErrorCode::ServerError.refuse())?.to_string();
+        Ok(Copy { holder: Jwk::from_key(proof.key()), did, key, enrolment })
     };
     proofs.into_iter().map(copy).collect()
 }
@@ -390,8 +403,8 @@ fn enrolled(known: &[EnrolledKey], jkt: &str) -> Result<EnrolledKey, Refusal> {
     })
 }
 
-fn denied(code: &'static str) -> Refusal {
-    let detail = "this credential was issued already, or its offer has ended; ask for a new offer";
+pub(super) fn denied(code: &'static str) -> Refusal {
+    let detail = "this credential was issued already, refused by the desk, or its offer has ended";
     ErrorCode::CredentialRequestDenied.refuse()(Error::refused(code, detail))
 }
 

@@ -22,10 +22,15 @@ pub(super) struct KnownNonce {
 impl Issuer {
     /// A fresh nonce.
     pub fn nonce(&self) -> String {
-        let expires = self.now().plus(self.settings.nonce_lifetime).as_secs().to_be_bytes();
+        self.timed_nonce(LABEL, self.settings.nonce_lifetime)
+    }
+
+    /// A fresh nonce of the kind `label` that is good for `lifetime` seconds.
+    pub(super) fn timed_nonce(&self, label: &str, lifetime: i64) -> String {
+        let expires = self.now().plus(lifetime).as_secs().to_be_bytes();
         let random: [u8; RANDOM] = self.random.array();
         let body = [expires.as_slice(), random.as_slice()].concat();
-        let tag = self.mac(LABEL, &body);
+        let tag = self.mac(label, &body);
         base64url::encode(&[body.as_slice(), tag.as_slice()].concat())
     }
 
@@ -34,10 +39,14 @@ impl Issuer {
     /// # Errors
     /// `nonce_unknown`: not made by this issuer. `nonce_expired`.
     pub(super) fn known_nonce(&self, nonce: &str) -> Result<KnownNonce> {
+        self.known_timed_nonce(LABEL, nonce)
+    }
+
+    pub(super) fn known_timed_nonce(&self, label: &str, nonce: &str) -> Result<KnownNonce> {
         let unknown = || Error::refused("nonce_unknown", "the nonce is not from this issuer");
         let bytes = base64url::decode(nonce).map_err(|_| unknown())?;
         let (body, tag) = bytes.split_last_chunk::<32>().ok_or_else(unknown)?;
-        if !bool::from(self.mac(LABEL, body).ct_eq(tag)) {
+        if !bool::from(self.mac(label, body).ct_eq(tag)) {
             return Err(unknown());
         }
         let (expires, random) = body.split_first_chunk::<8>().ok_or_else(unknown)?;

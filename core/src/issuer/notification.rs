@@ -1,9 +1,9 @@
 //! The notification endpoint (OpenID4VCI 1.0 section 11): what became of a credential.
 
-use super::Issuer;
 use super::access::ValidToken;
 use super::offer::bounded_key;
 use super::records::{CREDENTIALS, CredentialRecord, NOTIFICATIONS, NotificationRecord};
+use super::{Caller, Issuer, NOTIFICATION_PATH};
 use crate::error::{Error, Result};
 use crate::protocol::openid4vci::credential::{ErrorCode, Refusal};
 use crate::protocol::openid4vci::notification::NotificationRequest;
@@ -14,8 +14,8 @@ impl Issuer {
     ///
     /// # Errors
     /// `invalid_token`, `invalid_notification_request`, `invalid_notification_id` (`notification_unknown`).
-    pub async fn notify(&self, access_token: Option<&str>, body: &[u8]) -> Result<(), Refusal> {
-        let ValidToken { grant, .. } = self.valid_token(access_token).await?;
+    pub async fn notify(&self, caller: &Caller<'_>, body: &[u8]) -> Result<(), Refusal> {
+        let ValidToken { grant, proof, .. } = self.valid_token(caller, NOTIFICATION_PATH).await?;
         let request = NotificationRequest::parse(body, &self.limits)
             .map_err(ErrorCode::InvalidNotificationRequest.refuse())?;
         let server = ErrorCode::ServerError.refuse();
@@ -30,6 +30,7 @@ impl Issuer {
             let detail = "there is no such notification id for this access token";
             ErrorCode::InvalidNotificationId.refuse()(Error::refused("notification_unknown", detail))
         })?;
+        self.use_proof(proof).await?;
         for id in known.value.credential_ids {
             update_json(self.store(), CREDENTIALS, id, self.now(), |credential: &mut CredentialRecord| {
                 credential.summary.event = Some(request.event);

@@ -5,13 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::records::{CODES, CodeRecord, DATASETS, DatasetRecord, OFFERS, OfferRecord};
+use super::records::{CODES, CodeRecord, DATASETS, DatasetRecord, OFFERS, OfferRecord, SUBJECTS, SignInCode};
 use super::{Issuer, fresh, hashed};
 use crate::clock::UnixTime;
 use crate::error::{Error, Result};
 use crate::health::CredentialDataset;
 use crate::protocol::openid4vci::offer::{
-    CredentialOffer, Grants, InputMode, PreAuthorizedCodeGrant, TxCode,
+    AuthorizationCodeGrant, CredentialOffer, Grants, InputMode, PreAuthorizedCodeGrant, TxCode,
 };
 use crate::random::Random;
 use crate::secret::Secret;
@@ -19,18 +19,49 @@ use crate::store::{Expect, Write, read_json, scan_json};
 
 /// Digits of a transaction code.
 const TX_CODE_DIGITS: u32 = 6;
+/// Longest identifier of a person, in bytes.
+const MAX_SUBJECT: usize = 255;
 /// Longest desk reference, in characters.
 const MAX_REFERENCE: usize = 128;
 
+/// By which flow an offer can be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OfferFlow {
+    /// With the code in the link, and the transaction code if there is one.
+    #[default]
+    PreAuthorized,
+    /// By signing in: as the person that the offer is for, or with the code of the desk.
+    AuthorizationCode,
+}
+
+/// What the desk says about issuing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approval {
+    /// Not decided.
+    Pending,
+    /// Yes.
+    Approved,
+    /// No.
+    Denied,
+}
+
 /// What the desk asks for.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct NewOffer {
     /// Kinds of credentials: not empty, no repetition.
     pub configuration_ids: Vec<String>,
     /// A FHIR R4 resource or Bundle from which every kind can be made.
     pub fhir: Value,
-    /// Whether the person must enter a transaction code.
+    /// Whether the person must enter a code from the desk: a transaction code in the wallet, or on the sign-in page.
     pub tx_code: bool,
+    /// By which flow it can be taken.
+    pub flow: OfferFlow,
+    /// Who it is for, as the hospital's OpenID Connect provider calls them (authorization code flow only).
+    pub subject: Option<String>,
+    /// Whether the desk wants to approve once more when the wallet asks for the credentials (deferred issuance).
+    pub approval: bool,
     /// Whether the link refers to the offer instead of carrying it.
     pub by_reference: bool,
     /// Lifetime in seconds; the issuer's default when absent.
@@ -120,6 +151,9 @@ pub struct OfferSummary {
     /// The earlier offer that it replaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaces: Option<String>,
+    /// What the desk says about issuing, where it wants to be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
 }
 
 impl OfferRecord {
@@ -135,6 +169,7 @@ impl OfferRecord {
             expires_at: self.expires_at,
             credentials: self.credentials,
             replaces: self.replaces,
+            approval: self.approval,
         }
     }
 }
@@ -162,7 +197,7 @@ impl Issuer {
     /// Makes an offer and keeps its datasets until they are issued or the offer ends.
     ///
     /// # Errors
-    /// Those of [`Self::preview`]; `offer_lifetime`, `offer_reference`, `offer_replaces`; when the store fails.
+    /// Those of [`Self::preview`]; `offer_lifetime`, `offer_reference`, `offer_replaces`, `offer_sign_in`; when the store fails.
     pub async fn create_offer(&self, new: &NewOffer) -> Result<CreatedOffer> {
         let previews = self.preview(&new.configuration_ids, &new.fhir)?;
         let lifetime = new.expires_in.unwrap_or(self.settings.offer_lifetime);
@@ -179,11 +214,14 @@ impl Issuer {
                 Error::malformed("offer_replaces", "there is no offer of that id to replace")
             })?;
         }
+        check_sign_in(new)?;
         let now = self.now();
         let expires_at = now.plus(lifetime);
         let (id, code) = (fresh(&*self.random), fresh(&*self.random));
         let tx_code = new.tx_code.then(|| digits(&*self.random));
-        let offer = self.offer(new, code.clone());
+        let offer = self.offer(new, &id, code.clone());
+        let by_code = new.flow == OfferFlow::AuthorizationCode;
+        let tx_mac = tx_code.as_ref().map(|tx| self.tx_code_mac(&id, tx.expose()));
         let link = if new.by_reference {
             let uri = self.settings.url(&format!("/oid4vci/offers/{id}"))?;
             CredentialOffer::link_by_reference(&self.settings.wallet_offer_link, &uri)?
@@ -201,19 +239,26 @@ impl Issuer {
             offer: new.by_reference.then(|| offer.clone()),
             credentials: Vec::new(),
             replaces: new.replaces.clone(),
-        };
-        let code_record = CodeRecord {
-            offer_id: id.clone(),
-            configuration_ids: new.configuration_ids.clone(),
-            tx_code: tx_code.as_ref().map(|tx| self.tx_code_mac(&id, tx.expose())),
-            wrong_attempts: 0,
+            code_flow: by_code,
+            subject: new.subject.clone(),
+            sign_in: tx_mac.filter(|_| by_code).map(|code| SignInCode { code, wrong_attempts: 0 }),
+            approval: new.approval.then_some(Approval::Pending),
         };
         // The desk can look at an offer for as long as at the credentials that came of it.
         let forget = expires_at.plus(self.settings.record_retention);
-        let mut writes = vec![
-            Write::put_json(OFFERS, id.as_bytes(), Expect::Absent, &record, Some(forget))?,
-            Write::put_json(CODES, hashed(&code), Expect::Absent, &code_record, Some(expires_at))?,
-        ];
+        let mut writes = vec![Write::put_json(OFFERS, id.as_bytes(), Expect::Absent, &record, Some(forget))?];
+        if !by_code {
+            let record = CodeRecord {
+                offer_id: id.clone(),
+                configuration_ids: new.configuration_ids.clone(),
+                tx_code: tx_mac,
+                wrong_attempts: 0,
+            };
+            writes.push(Write::put_json(CODES, hashed(&code), Expect::Absent, &record, Some(expires_at))?);
+        }
+        if let Some(subject) = &new.subject {
+            writes.push(Write::put_json(SUBJECTS, hashed(subject), Expect::Any, &id, Some(expires_at))?);
+        }
         // The last token can be had at the last second of the offer.
         let dataset_end = Some(expires_at.plus(self.settings.token_lifetime));
         for preview in &previews {
@@ -225,7 +270,20 @@ impl Issuer {
         Ok(CreatedOffer { id, link, offer, tx_code, expires_at, previews })
     }
 
-    fn offer(&self, new: &NewOffer, code: String) -> CredentialOffer {
+    /// Keeps what the hospital's records say about a person who signed in, as if the desk had prepared it: the id of the
+    /// offer, which nobody sees.
+    pub(super) async fn prepare_for(&self, subject: &str, ids: &[String], fhir: &Value) -> Result<String> {
+        let new = NewOffer {
+            configuration_ids: ids.to_vec(),
+            fhir: fhir.clone(),
+            flow: OfferFlow::AuthorizationCode,
+            subject: Some(subject.to_owned()),
+            ..NewOffer::default()
+        };
+        Ok(self.create_offer(&new).await?.id)
+    }
+
+    fn offer(&self, new: &NewOffer, id: &str, code: String) -> CredentialOffer {
         let tx_code = new.tx_code.then(|| TxCode {
             input_mode: Some(InputMode::Numeric),
             length: Some(TX_CODE_DIGITS),
@@ -234,12 +292,22 @@ impl Issuer {
         CredentialOffer {
             credential_issuer: self.settings.identifier.clone(),
             credential_configuration_ids: new.configuration_ids.clone(),
-            grants: Grants {
-                pre_authorized_code: Some(PreAuthorizedCodeGrant {
-                    pre_authorized_code: code,
-                    tx_code,
-                    authorization_server: None,
-                }),
+            grants: match new.flow {
+                OfferFlow::PreAuthorized => Grants {
+                    pre_authorized_code: Some(PreAuthorizedCodeGrant {
+                        pre_authorized_code: code,
+                        tx_code,
+                        authorization_server: None,
+                    }),
+                    ..Grants::default()
+                },
+                OfferFlow::AuthorizationCode => Grants {
+                    authorization_code: Some(AuthorizationCodeGrant {
+                        issuer_state: Some(id.to_owned()),
+                        authorization_server: None,
+                    }),
+                    ..Grants::default()
+                },
             },
         }
     }
@@ -277,6 +345,22 @@ impl Issuer {
     /// Keyed hash of a transaction code: six digits alone would be guessed from a plain hash.
     pub(super) fn tx_code_mac(&self, offer_id: &str, tx_code: &str) -> [u8; 32] {
         self.mac("carekey tx_code v1", format!("{offer_id}\n{tx_code}").as_bytes())
+    }
+}
+
+/// Nobody may take an offer of the code flow by signing in as anybody.
+fn check_sign_in(new: &NewOffer) -> Result<()> {
+    let bad = |detail: &'static str| Err(Error::malformed("offer_sign_in", detail));
+    if new.subject.as_ref().is_some_and(|subject| subject.is_empty() || subject.len() > MAX_SUBJECT) {
+        return bad("the subject is empty or too long");
+    }
+    match (new.flow, &new.subject, new.tx_code) {
+        (OfferFlow::PreAuthorized, None, _) => Ok(()),
+        (OfferFlow::AuthorizationCode, None, true) | (OfferFlow::AuthorizationCode, Some(_), _) => Ok(()),
+        (OfferFlow::PreAuthorized, Some(_), _) => bad("a subject signs in: the flow is authorization_code"),
+        (OfferFlow::AuthorizationCode, None, false) => {
+            bad("an offer of the code flow needs a subject or a code")
+        }
     }
 }
 

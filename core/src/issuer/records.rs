@@ -4,9 +4,13 @@ use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::offer::OfferState;
+use super::authorization::ProviderState;
+use super::enrolment::Enrolment;
+use super::offer::{Approval, OfferState};
 use crate::binding::claim::WebauthnBinding;
 use crate::clock::UnixTime;
+use crate::jose::jwk::Jwk;
+use crate::protocol::oauth::authorization::AuthorizationRequest;
 use crate::protocol::openid4vci::notification::NotificationEvent;
 use crate::protocol::openid4vci::offer::CredentialOffer;
 use crate::secret::Secret;
@@ -18,12 +22,24 @@ pub(super) const OFFERS: Table = Table::new("offers");
 pub(super) const CODES: Table = Table::new("offer_codes");
 /// Credential datasets by offer id, `/` and configuration id: [`DatasetRecord`].
 pub(super) const DATASETS: Table = Table::new("datasets");
+/// The newest offer per person, by the hash of the person's identifier: its id.
+pub(super) const SUBJECTS: Table = Table::new("subjects");
+/// Pushed authorization requests by hash: [`PushedRecord`].
+pub(super) const PUSHED: Table = Table::new("pushed_requests");
+/// Sign-ins under way by hash: [`LoginRecord`].
+pub(super) const LOGINS: Table = Table::new("logins");
+/// Authorization codes by hash: [`AuthorizationCodeRecord`].
+pub(super) const AUTHORIZATION_CODES: Table = Table::new("authorization_codes");
+/// Issuances that wait for the desk, by hash of the transaction id: [`DeferredRecord`].
+pub(super) const DEFERRED: Table = Table::new("deferred");
 /// What wallets were granted, by random id: [`GrantRecord`].
 pub(super) const GRANTS: Table = Table::new("grants");
 /// Access tokens by hash: [`TokenRecord`].
 pub(super) const TOKENS: Table = Table::new("access_tokens");
 /// Nonces that were used, by their random part; empty values.
 pub(super) const NONCES: Table = Table::new("used_nonces");
+/// DPoP proofs that were used, by the hash of key and `jti`; empty values.
+pub(super) const DPOP_PROOFS: Table = Table::new("dpop_proofs");
 /// Issued credentials by id: [`CredentialRecord`].
 pub(super) const CREDENTIALS: Table = Table::new("credentials");
 /// Notification ids: [`NotificationRecord`].
@@ -60,6 +76,73 @@ pub(super) struct OfferRecord {
     /// The earlier offer whose credentials are revoked as those of this one are issued.
     #[serde(default)]
     pub(super) replaces: Option<String>,
+    /// Whether it can be taken by the authorization code flow.
+    #[serde(default)]
+    pub(super) code_flow: bool,
+    /// Who it is for, as the hospital's provider calls them.
+    #[serde(default)]
+    pub(super) subject: Option<String>,
+    /// The code that the desk gave the person for signing in.
+    #[serde(default)]
+    pub(super) sign_in: Option<SignInCode>,
+    /// What the desk says about issuing, where it wants to be asked.
+    #[serde(default)]
+    pub(super) approval: Option<Approval>,
+}
+
+/// A code for signing in, as a keyed hash.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SignInCode {
+    pub(super) code: [u8; 32],
+    pub(super) wrong_attempts: u32,
+}
+
+/// A pushed authorization request that was found good.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct PushedRecord {
+    pub(super) request: AuthorizationRequest,
+    pub(super) configuration_ids: Vec<String>,
+    /// Whether authorization details asked.
+    pub(super) identifiers: bool,
+    /// The key that the code is bound to.
+    pub(super) jkt: Option<String>,
+}
+
+/// A sign-in under way.
+#[derive(Serialize, Deserialize)]
+pub(super) struct LoginRecord {
+    pub(super) pushed: PushedRecord,
+    pub(super) provider: Option<ProviderState>,
+}
+
+/// An authorization code; kept for its whole lifetime, so that using it twice is noticed.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AuthorizationCodeRecord {
+    pub(super) offer_id: String,
+    pub(super) pushed: PushedRecord,
+    /// The grant that came of it.
+    pub(super) grant: Option<String>,
+}
+
+/// Credentials that wait for the desk.
+#[derive(Serialize, Deserialize)]
+pub(super) struct DeferredRecord {
+    pub(super) grant: String,
+    pub(super) configuration_id: String,
+    pub(super) copies: Vec<Copy>,
+}
+
+/// One credential of a request: bound to the key of its proof, and to the WebAuthn key that the proof names.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Copy {
+    /// The holder key.
+    pub(super) holder: Jwk,
+    /// The DID that the proof named it by, or its did:jwk.
+    pub(super) did: String,
+    /// The enrolled key that goes into this credential.
+    pub(super) key: Option<EnrolledKey>,
+    /// The registration that came with this proof.
+    pub(super) enrolment: Option<Enrolment>,
 }
 
 /// A pre-authorized code that was not used yet.
@@ -90,6 +173,8 @@ pub(super) struct TokenRecord {
 pub(super) struct GrantRecord {
     pub(super) offer_id: String,
     pub(super) client_id: Option<String>,
+    /// Thumbprint of the key that its tokens are bound to (RFC 9449); `None` for bearer tokens.
+    pub(super) jkt: Option<String>,
     /// What it allows.
     pub(super) configuration_ids: Vec<String>,
     /// What was issued with it.
@@ -98,6 +183,11 @@ pub(super) struct GrantRecord {
     pub(super) enrolled: Vec<EnrolledKey>,
     /// Whether the token response named credential identifiers.
     pub(super) identifiers: bool,
+    /// Hash of the refresh token that counts; `None` when nothing can be refreshed.
+    pub(super) refresh: Option<Vec<u8>>,
+    /// Whether its access tokens live long enough for an approval.
+    #[serde(default)]
+    pub(super) long: bool,
 }
 
 /// A WebAuthn key whose registration was verified under an access token.
@@ -124,6 +214,9 @@ pub enum CredentialStatus {
 pub(super) struct CredentialRecord {
     #[serde(flatten)]
     pub(super) summary: CredentialSummary,
+    /// The grant it was issued under.
+    #[serde(default)]
+    pub(super) grant: String,
     pub(super) list: u64,
     pub(super) index: u64,
 }

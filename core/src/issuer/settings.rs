@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
+use super::authorization::Client;
 use super::configuration::Configuration;
 use super::enrolment::Wallet;
 use crate::attestation::GradingPolicy;
@@ -12,6 +13,9 @@ use crate::error::{Error, Result};
 use crate::health::DatasetKind;
 use crate::protocol::openid4vci::credential::MAX_PROOFS;
 use crate::protocol::openid4vci::metadata::issuer_url;
+
+/// Longest lifetime of an access token that is not bound to a key, in seconds (OpenID4VCI 1.0 section 13.9).
+pub const MAX_BEARER_LIFETIME: i64 = 300;
 
 /// Rules and names of one issuer. Durations are in seconds.
 #[derive(Debug, Clone)]
@@ -30,8 +34,27 @@ pub struct Settings {
     pub offer_lifetime_max: i64,
     /// Wrong transaction codes after which the offer is locked.
     pub tx_code_attempts: u32,
-    /// Lifetime of an access token.
+    /// Lifetime of an access token that is bound to a key; a bearer token lives [`MAX_BEARER_LIFETIME`] at most.
     pub token_lifetime: i64,
+    /// Lifetime of the right to refresh, from the first token on; 0: nothing is refreshed, and claims are forgotten once
+    /// they are issued. Only clients with DPoP get refresh tokens.
+    pub refresh_lifetime: i64,
+    /// Lifetime of an access token (bound to a key) that waits for the desk's approval.
+    pub deferred_lifetime: i64,
+    /// Seconds that a wallet should wait before it asks again for deferred credentials.
+    pub deferred_interval: i64,
+    /// Clients that may use the authorization code flow.
+    pub clients: Vec<Client>,
+    /// Lifetime of a pushed authorization request.
+    pub pushed_lifetime: i64,
+    /// Time for signing in.
+    pub login_lifetime: i64,
+    /// Lifetime of an authorization code.
+    pub code_lifetime: i64,
+    /// Whether access tokens are given only to clients that prove a key by DPoP.
+    pub dpop_required: bool,
+    /// Lifetime of DPoP nonces, and oldest DPoP proof.
+    pub dpop_max_age: i64,
     /// Lifetime of a nonce: the person's time for the authenticator's prompt is in it.
     pub nonce_lifetime: i64,
     /// Oldest key proof.
@@ -77,6 +100,15 @@ impl Settings {
             offer_lifetime_max: 7 * 86_400,
             tx_code_attempts: 5,
             token_lifetime: 600,
+            refresh_lifetime: 0,
+            deferred_lifetime: 7 * 86_400,
+            deferred_interval: 5,
+            clients: Vec::new(),
+            pushed_lifetime: 90,
+            login_lifetime: 600,
+            code_lifetime: 60,
+            dpop_required: false,
+            dpop_max_age: 300,
             nonce_lifetime: 600,
             proof_max_age: 300,
             skew: 60,
@@ -110,6 +142,12 @@ impl Settings {
             ("offer_lifetime_max", self.offer_lifetime_max),
             ("token_lifetime", self.token_lifetime),
             ("nonce_lifetime", self.nonce_lifetime),
+            ("dpop_max_age", self.dpop_max_age),
+            ("deferred_lifetime", self.deferred_lifetime),
+            ("deferred_interval", self.deferred_interval),
+            ("pushed_lifetime", self.pushed_lifetime),
+            ("login_lifetime", self.login_lifetime),
+            ("code_lifetime", self.code_lifetime),
             ("proof_max_age", self.proof_max_age),
             ("credential_lifetime", self.credential_lifetime),
             ("audit_retention", self.audit_retention),
@@ -121,6 +159,19 @@ impl Settings {
         }
         if self.skew < 0 || self.record_retention < 0 || self.tx_code_attempts == 0 {
             return bad("skew, record_retention or tx_code_attempts is out of range".into());
+        }
+        if self.refresh_lifetime < 0 {
+            return bad("refresh_lifetime must not be negative".into());
+        }
+        for (i, client) in self.clients.iter().enumerate() {
+            let twice = self.clients.iter().take(i).any(|earlier| earlier.client_id == client.client_id);
+            let redirects = client.redirect_uris.iter().all(|uri| redirect_uri(uri));
+            if client.client_id.is_empty() || twice || client.redirect_uris.is_empty() || !redirects {
+                return bad(format!(
+                    "client {} is there twice or has no good redirect URI",
+                    client.client_id
+                ));
+            }
         }
         if self.batch_size == 0 || usize::try_from(self.batch_size).is_ok_and(|size| size > MAX_PROOFS) {
             return bad(format!("batch_size must be 1 to {MAX_PROOFS}"));
@@ -161,4 +212,12 @@ impl Settings {
     pub fn vct(&self, kind: DatasetKind) -> String {
         format!("{}/vct/{}", self.identifier, kind.as_str().replace('_', "-"))
     }
+}
+
+/// An absolute URL without fragment (RFC 6749 section 3.1.2) of any scheme but those that run something.
+fn redirect_uri(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| {
+        url.fragment().is_none()
+            && !matches!(url.scheme(), "javascript" | "data" | "vbscript" | "file" | "blob")
+    })
 }

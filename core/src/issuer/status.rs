@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Issuer;
 use super::offer::bounded_key;
 use super::records::{
-    CREDENTIALS, CURRENT, CredentialRecord, CredentialStatus, CredentialSummary, OFFERS, OfferRecord,
+    CREDENTIALS, CURRENT, CredentialRecord, CredentialStatus, CredentialSummary, GRANTS, OFFERS, OfferRecord,
     STATUS_CURRENT, STATUS_ENTRIES, STATUS_LISTS,
 };
 use crate::clock::UnixTime;
@@ -164,7 +164,7 @@ impl Issuer {
             let (mut list, before) = self.status_list(record.list).await?;
             list.set(record.index, bits)?;
             let expect = before.map_or(Expect::Absent, |before| Expect::Version(before.version));
-            let writes = vec![
+            let mut writes = vec![
                 Write::put_json(
                     CREDENTIALS,
                     id,
@@ -174,6 +174,10 @@ impl Issuer {
                 )?,
                 Write::put(STATUS_LISTS, list_key(record.list), expect, list.as_bytes(), None),
             ];
+            // A revoked credential is not issued anew by refreshing.
+            if change == StatusChange::Revoke && !record.grant.is_empty() {
+                writes.push(Write::delete(GRANTS, record.grant.as_bytes(), Expect::Any));
+            }
             match self.store.commit(writes).await {
                 Ok(()) => return Ok(Some(record.summary)),
                 Err(CommitError::Conflict { .. }) => {}
@@ -199,6 +203,9 @@ impl Issuer {
             }
             summary.status = CredentialStatus::Revoked;
             summary.status_changed_at = Some(self.now());
+            if !record.grant.is_empty() {
+                writes.push(Write::delete(GRANTS, record.grant.as_bytes(), Expect::Any));
+            }
             let (list, index) = (record.list, record.index);
             let list = match lists.entry(list) {
                 Entry::Occupied(known) => known.into_mut(),

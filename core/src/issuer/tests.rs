@@ -11,7 +11,7 @@ use crate::key::{SignatureAlgorithm, SoftwareKey};
 use crate::protocol::openid4vci::authorization_details::AuthorizationDetail;
 use crate::protocol::openid4vci::credential::{CredentialResponse, ErrorCode, Refusal};
 use crate::protocol::openid4vci::key_proof::{self, KeyProofInput};
-use crate::protocol::openid4vci::token::{TokenRequest, TokenResponse};
+use crate::protocol::openid4vci::token::{TokenGrant, TokenRequest, TokenResponse};
 use crate::random::SystemRandom;
 use crate::status::token_status_list::{Status, UnverifiedStatusListToken};
 use crate::store::{MemoryStore, Table};
@@ -47,6 +47,7 @@ impl World {
             random: Arc::new(SystemRandom),
             secret: Secret::new([7; 32]),
             attestation: AttestationTrust::default(),
+            patients: None,
         });
         let hk = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
         Self { issuer: Arc::new(issuer.unwrap()), clock, store, hk, issuer_key }
@@ -64,13 +65,18 @@ impl World {
             by_reference: true,
             expires_in: None,
             reference: Some("case 7".into()),
-            replaces: None,
+            ..NewOffer::default()
         };
         self.issuer.create_offer(&new).await.unwrap()
     }
 
     pub(super) async fn token(&self, offer: &CreatedOffer) -> Result<TokenResponse, Refusal> {
-        self.issuer.exchange(&form(offer, offer.tx_code.as_ref().map(|tx| tx.expose().clone()), None)).await
+        self.issuer
+            .exchange(
+                &Caller::default(),
+                &form(offer, offer.tx_code.as_ref().map(|tx| tx.expose().clone()), None),
+            )
+            .await
     }
 
     pub(super) fn proof<'a>(&'a self, change: impl FnOnce(&mut KeyProofInput<'a>)) -> String {
@@ -96,7 +102,8 @@ impl World {
         proof: &str,
     ) -> Result<CredentialResponse, Refusal> {
         let body = json!({"credential_configuration_id": id, "proofs": {"jwt": [proof]}});
-        self.issuer.issue(Some(token), body.to_string().as_bytes()).await
+        let issued = self.issuer.issue(&Caller::bearer(token), body.to_string().as_bytes()).await?;
+        Ok(issued.issued().unwrap())
     }
 
     async fn snapshot(&self) -> Vec<(Vec<u8>, u64)> {
@@ -121,8 +128,10 @@ impl World {
 
 pub(super) fn form(offer: &CreatedOffer, tx_code: Option<String>, client_id: Option<&str>) -> Vec<u8> {
     let request = TokenRequest {
-        pre_authorized_code: offer.offer.grants.pre_authorized_code.clone().unwrap().pre_authorized_code,
-        tx_code,
+        grant: TokenGrant::PreAuthorized {
+            code: offer.offer.grants.pre_authorized_code.clone().unwrap().pre_authorized_code,
+            tx_code,
+        },
         client_id: client_id.map(str::to_owned),
         authorization_details: Vec::new(),
     };
@@ -224,7 +233,7 @@ async fn one_code_one_token() {
             Arc::clone(&world.issuer),
             form(&offer, Some(offer.tx_code.as_ref().unwrap().expose().clone()), None),
         );
-        tokio::spawn(async move { issuer.exchange(&form).await })
+        tokio::spawn(async move { issuer.exchange(&Caller::default(), &form).await })
     });
     let mut won = 0;
     for one in tries.collect::<Vec<_>>() {
@@ -243,12 +252,12 @@ async fn wrong_transaction_codes_lock_the_offer() {
     let right = offer.tx_code.as_ref().unwrap().expose().clone();
     let wrong = if right == "000000" { "000001" } else { "000000" };
     assert_eq!(
-        code(world.issuer.exchange(&form(&offer, None, None)).await),
+        code(world.issuer.exchange(&Caller::default(), &form(&offer, None, None)).await),
         (ErrorCode::InvalidRequest, "tx_code_missing")
     );
     let tries = (0..100).map(|_| {
         let (issuer, form) = (Arc::clone(&world.issuer), form(&offer, Some(wrong.into()), None));
-        tokio::spawn(async move { issuer.exchange(&form).await })
+        tokio::spawn(async move { issuer.exchange(&Caller::default(), &form).await })
     });
     let mut learned = 0;
     for one in tries.collect::<Vec<_>>() {
@@ -257,7 +266,10 @@ async fn wrong_transaction_codes_lock_the_offer() {
         learned += i32::from(refusal.error.code() == "tx_code_wrong");
     }
     assert_eq!(learned, 5, "five guesses are answered, no more");
-    assert_eq!(code(world.issuer.exchange(&form(&offer, Some(right), None)).await).1, "code_unknown");
+    assert_eq!(
+        code(world.issuer.exchange(&Caller::default(), &form(&offer, Some(right), None)).await).1,
+        "code_unknown"
+    );
     let summary = world.issuer.offer_summary(&offer.id).await.unwrap().unwrap();
     assert_eq!(summary.state, OfferState::Locked);
     assert!(world.rows(records::DATASETS).await.is_empty());
@@ -275,7 +287,7 @@ async fn token_refusals_leave_the_state() {
         (form(&offer, None, Some(&"x".repeat(600))), (ErrorCode::InvalidRequest, "token_form")),
     ];
     for (body, expected) in table {
-        assert_eq!(code(world.issuer.exchange(&body).await), expected);
+        assert_eq!(code(world.issuer.exchange(&Caller::default(), &body).await), expected);
     }
     assert_eq!(world.snapshot().await, before);
     world.later(3600);
@@ -327,24 +339,24 @@ async fn credential_refusals_leave_the_state() {
         (ErrorCode::InsufficientScope, "access_token_scope")
     );
     assert_eq!(
-        code(world.issuer.issue(None, b"{}").await),
+        code(world.issuer.issue(&Caller::default(), b"{}").await),
         (ErrorCode::MissingToken, "access_token_missing")
     );
     let two = json!({"credential_configuration_id": "patient_identity", "proofs": {"jwt": [proof, proof]}})
         .to_string();
     assert_eq!(
-        code(world.issuer.issue(Some(&token), two.as_bytes()).await),
+        code(world.issuer.issue(&Caller::bearer(&token), two.as_bytes()).await),
         (ErrorCode::InvalidProof, "proof_key_repeated")
     );
     let many = json!({"credential_configuration_id": "patient_identity", "proofs": {"jwt": vec![proof; 11]}});
     assert_eq!(
-        code(world.issuer.issue(Some(&token), many.to_string().as_bytes()).await),
+        code(world.issuer.issue(&Caller::bearer(&token), many.to_string().as_bytes()).await),
         (ErrorCode::InvalidProof, "proof_count")
     );
     let named =
         json!({"credential_identifier": "patient_identity.x", "proofs": {"jwt": [world.proof(|_| {})]}});
     assert_eq!(
-        code(world.issuer.issue(Some(&token), named.to_string().as_bytes()).await),
+        code(world.issuer.issue(&Caller::bearer(&token), named.to_string().as_bytes()).await),
         (ErrorCode::UnknownCredentialIdentifier, "credential_identifier")
     );
     assert_eq!(world.snapshot().await, before);
@@ -382,7 +394,7 @@ async fn one_nonce_one_credential() {
         let id = if n % 2 == 0 { "patient_identity" } else { "insurance_coverage" };
         let body = json!({"credential_configuration_id": id, "proofs": {"jwt": [proof]}}).to_string();
         let (issuer, token) = (Arc::clone(&world.issuer), token.clone());
-        tokio::spawn(async move { issuer.issue(Some(&token), body.as_bytes()).await })
+        tokio::spawn(async move { issuer.issue(&Caller::bearer(&token), body.as_bytes()).await })
     });
     let mut won = 0;
     for one in tries.collect::<Vec<_>>() {
@@ -406,11 +418,11 @@ async fn one_nonce_one_credential() {
 
 #[tokio::test]
 async fn nonces_expire() {
-    let world = World::new(|settings| settings.token_lifetime = 10_000);
+    let world = World::new(|settings| settings.nonce_lifetime = 200);
     let offer = world.offer(&["patient_identity"], false).await;
     let token = world.token(&offer).await.unwrap().access_token;
     let nonce: &'static str = Box::leak(world.issuer.nonce().into_boxed_str());
-    world.later(600);
+    world.later(200);
     let proof = world.proof(|p| p.nonce = Some(nonce));
     assert_eq!(
         code(world.ask(&token, "patient_identity", &proof).await),
@@ -427,18 +439,24 @@ async fn notifications() {
     let id = response.notification_id.unwrap();
     let body = json!({"notification_id": id, "event": "credential_accepted"}).to_string();
     for _ in 0..2 {
-        world.issuer.notify(Some(&token), body.as_bytes()).await.unwrap();
+        world.issuer.notify(&Caller::bearer(&token), body.as_bytes()).await.unwrap();
     }
     let event = world.issuer.credentials(None, 1).await.unwrap().remove(0).event;
     assert_eq!(serde_json::to_value(event).unwrap(), "credential_accepted");
     let second = world.offer(&["patient_identity"], false).await;
     let other = world.token(&second).await.unwrap().access_token;
     assert_eq!(
-        code(world.issuer.notify(Some(&other), body.as_bytes()).await).0,
+        code(world.issuer.notify(&Caller::bearer(&other), body.as_bytes()).await).0,
         ErrorCode::InvalidNotificationId
     );
-    assert_eq!(code(world.issuer.notify(None, body.as_bytes()).await).0, ErrorCode::MissingToken);
-    assert_eq!(code(world.issuer.notify(Some(&token), b"{}").await).0, ErrorCode::InvalidNotificationRequest);
+    assert_eq!(
+        code(world.issuer.notify(&Caller::default(), body.as_bytes()).await).0,
+        ErrorCode::MissingToken
+    );
+    assert_eq!(
+        code(world.issuer.notify(&Caller::bearer(&token), b"{}").await).0,
+        ErrorCode::InvalidNotificationRequest
+    );
 }
 
 #[tokio::test]
@@ -513,9 +531,7 @@ async fn offers_are_checked() {
         fhir: bundle(),
         tx_code: false,
         by_reference: false,
-        expires_in: None,
-        reference: None,
-        replaces: None,
+        ..NewOffer::default()
     };
     let table: [(NewOffer, &str); 6] = [
         (NewOffer { configuration_ids: vec![], ..base.clone() }, "offer_configurations"),
@@ -613,7 +629,13 @@ async fn a_batch_is_one_request_with_a_key_and_a_status_entry_each() {
     let token = world.token(&offer).await.unwrap().access_token;
     let proofs = batch(&world, 10);
     let body = json!({"credential_configuration_id": "patient_identity", "proofs": {"jwt": proofs}});
-    let response = world.issuer.issue(Some(&token), body.to_string().as_bytes()).await.unwrap();
+    let response = world
+        .issuer
+        .issue(&Caller::bearer(&token), body.to_string().as_bytes())
+        .await
+        .unwrap()
+        .issued()
+        .unwrap();
     let (mut keys, mut entries) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
     for credential in &response.credentials {
         let parsed = UnverifiedSdJwtVc::parse(credential, &Limits::DEFAULT).unwrap();
@@ -627,7 +649,7 @@ async fn a_batch_is_one_request_with_a_key_and_a_status_entry_each() {
     assert_eq!(world.rows(records::NONCES).await.len(), 1, "one nonce for all proofs");
     // One notification speaks for all of them.
     let note = json!({"notification_id": response.notification_id, "event": "credential_accepted"});
-    world.issuer.notify(Some(&token), note.to_string().as_bytes()).await.unwrap();
+    world.issuer.notify(&Caller::bearer(&token), note.to_string().as_bytes()).await.unwrap();
     let all = world.issuer.credentials(None, 20).await.unwrap();
     assert!(all.len() == 10 && all.iter().all(|one| one.event.is_some()));
     let summary = world.issuer.offer_summary(&offer.id).await.unwrap().unwrap();
@@ -651,7 +673,7 @@ async fn one_bad_proof_spoils_the_batch() {
     for (bad, expected) in table {
         let proofs: Vec<_> = good.iter().cloned().chain([bad]).collect();
         let body = json!({"credential_configuration_id": "patient_identity", "proofs": {"jwt": proofs}});
-        let refused = world.issuer.issue(Some(&token), body.to_string().as_bytes()).await;
+        let refused = world.issuer.issue(&Caller::bearer(&token), body.to_string().as_bytes()).await;
         assert_eq!(code(refused), expected);
     }
     assert_eq!(world.snapshot().await, before, "no nonce was used, nothing was issued");
@@ -663,14 +685,14 @@ async fn authorization_details_choose_and_name_datasets() {
     let offer = world.offer(&["patient_identity", "insurance_coverage"], false).await;
     let code_of = offer.offer.grants.pre_authorized_code.clone().unwrap().pre_authorized_code;
     let ask = |ids: &[&str]| TokenRequest {
-        pre_authorized_code: code_of.clone(),
-        tx_code: None,
+        grant: TokenGrant::PreAuthorized { code: code_of.clone(), tx_code: None },
         client_id: None,
         authorization_details: ids.iter().map(|id| AuthorizationDetail::of(id)).collect(),
     };
-    let refused = world.issuer.exchange(&encoded(&ask(&["driving_licence"]))).await;
+    let refused = world.issuer.exchange(&Caller::default(), &encoded(&ask(&["driving_licence"]))).await;
     assert_eq!(code(refused), (ErrorCode::InvalidAuthorizationDetails, "authorization_details"));
-    let token = world.issuer.exchange(&encoded(&ask(&["insurance_coverage"]))).await.unwrap();
+    let token =
+        world.issuer.exchange(&Caller::default(), &encoded(&ask(&["insurance_coverage"]))).await.unwrap();
     let details = token.authorization_details.unwrap();
     let [detail] = details.as_slice() else { panic!("one credential was asked for") };
     let [identifier] = detail.credential_identifiers.as_slice() else { panic!("one dataset") };
@@ -678,10 +700,18 @@ async fn authorization_details_choose_and_name_datasets() {
         |member: &str, id: &str, proof: String| json!({member: id, "proofs": {"jwt": [proof]}}).to_string();
     let token = token.access_token;
     let not_asked = request("credential_configuration_id", "patient_identity", world.proof(|_| {}));
-    let refused = world.issuer.issue(Some(&token), not_asked.as_bytes()).await;
+    let refused = world.issuer.issue(&Caller::bearer(&token), not_asked.as_bytes()).await;
     assert_eq!(code(refused), (ErrorCode::InsufficientScope, "access_token_scope"));
     let issued = request("credential_identifier", identifier, world.proof(|_| {}));
-    let credential = world.issuer.issue(Some(&token), issued.as_bytes()).await.unwrap().credentials.remove(0);
+    let credential = world
+        .issuer
+        .issue(&Caller::bearer(&token), issued.as_bytes())
+        .await
+        .unwrap()
+        .issued()
+        .unwrap()
+        .credentials
+        .remove(0);
     let parsed = UnverifiedSdJwtVc::parse(&credential, &Limits::DEFAULT).unwrap();
     assert!(parsed.vct().ends_with("insurance-coverage"));
 }

@@ -1,15 +1,18 @@
-//! The token endpoint (OpenID4VCI 1.0 section 6): a pre-authorized code becomes an access token, once.
+//! The token endpoint (OpenID4VCI 1.0 section 6): a pre-authorized code becomes an access token, once. Authorization
+//! codes and refresh tokens are in `code.rs`.
 
 use subtle::ConstantTimeEq;
 
+use super::code::SentCode;
+use super::dpop::UsedProof;
 use super::issue::identifier;
 use super::offer::dataset_key;
 use super::records::{CODES, CodeRecord, DATASETS, GrantRecord, OFFERS, OfferRecord};
-use super::{Issuer, OfferState, hashed};
+use super::{Caller, Issuer, OfferState, TOKEN_PATH, hashed};
 use crate::error::{Error, Result};
 use crate::protocol::openid4vci::authorization_details::AuthorizationDetail;
 use crate::protocol::openid4vci::credential::{ErrorCode, Refusal};
-use crate::protocol::openid4vci::token::{TokenRequest, TokenResponse};
+use crate::protocol::openid4vci::token::{TokenGrant, TokenRequest, TokenResponse};
 use crate::store::{CommitError, Expect, Stored, Write, read_json};
 
 /// Longest `client_id`, in bytes.
@@ -29,8 +32,10 @@ impl Issuer {
     /// # Errors
     /// `invalid_request` (`token_form`, `tx_code_missing`, `tx_code_unexpected`), `unsupported_grant_type`,
     /// `invalid_grant` (`code_unknown`, `tx_code_wrong`), `invalid_client` (`client_unknown`),
-    /// `invalid_authorization_details` (`authorization_details`).
-    pub async fn exchange(&self, form: &[u8]) -> Result<TokenResponse, Refusal> {
+    /// `invalid_authorization_details` (`authorization_details`), and those of DPoP. For authorization codes and refresh
+    /// tokens, always `invalid_grant`: `code_unknown`, `code_reused`, `code_client`, `code_redirect`, `pkce_verifier`,
+    /// `code_key`, `refresh_unknown`, `refresh_reused`, `refresh_binding`.
+    pub async fn exchange(&self, caller: &Caller<'_>, form: &[u8]) -> Result<TokenResponse, Refusal> {
         let request = TokenRequest::parse_form(form, &self.limits).map_err(|error| match error.code() {
             "token_grant_type" => ErrorCode::UnsupportedGrantType.refuse()(error),
             "authorization_details" => ErrorCode::InvalidAuthorizationDetails.refuse()(error),
@@ -38,10 +43,18 @@ impl Issuer {
         })?;
         self.check_client(request.client_id.as_deref())?;
         loop {
-            let code = self.live_code(&request.pre_authorized_code).await?;
-            let outcome = match self.judge(&request, &code.value)? {
-                Decision::Admit => self.admit(&request, code).await,
-                Decision::WrongTxCode => self.count_wrong(&request, code).await,
+            let proof = self.client_key(caller).await?;
+            let outcome = match &request.grant {
+                TokenGrant::PreAuthorized { code, tx_code } => {
+                    self.by_offer(&request, code, tx_code.as_deref(), proof).await
+                }
+                TokenGrant::AuthorizationCode { code, redirect_uri, code_verifier } => {
+                    let sent = SentCode { code, redirect_uri, code_verifier };
+                    self.by_authorization_code(&request, &sent, proof).await
+                }
+                TokenGrant::Refresh { refresh_token } => {
+                    self.by_refresh(&request, refresh_token, proof).await
+                }
             };
             match outcome {
                 Ok(done) => return done,
@@ -50,6 +63,37 @@ impl Issuer {
                 Err(CommitError::Failed(error)) => return Err(ErrorCode::ServerError.refuse()(error)),
             }
         }
+    }
+
+    async fn by_offer(
+        &self,
+        request: &TokenRequest,
+        code: &str,
+        tx_code: Option<&str>,
+        proof: Option<UsedProof>,
+    ) -> Result<Result<TokenResponse, Refusal>, CommitError> {
+        let stored = match self.live_code(code).await {
+            Ok(stored) => stored,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if let Err(refusal) = check_details(&request.authorization_details, &stored.value.configuration_ids) {
+            return Ok(Err(refusal));
+        }
+        match self.judge(tx_code, &stored.value) {
+            Ok(Decision::Admit) => self.admit(request, code, stored, proof).await,
+            Ok(Decision::WrongTxCode) => self.count_wrong(code, stored).await,
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    /// The key that the client proves, which is the one that its tokens will be bound to.
+    async fn client_key(&self, caller: &Caller<'_>) -> Result<Option<UsedProof>, Refusal> {
+        let proof = self.dpop_proof(caller, TOKEN_PATH, None).await?;
+        if proof.is_none() && self.settings.dpop_required {
+            let error = Error::malformed("dpop_missing", "this issuer gives tokens to DPoP clients only");
+            return Err(ErrorCode::InvalidDpopProof.refuse()(error));
+        }
+        Ok(proof)
     }
 
     fn check_client(&self, client_id: Option<&str>) -> Result<(), Refusal> {
@@ -75,10 +119,9 @@ impl Issuer {
         })
     }
 
-    fn judge(&self, request: &TokenRequest, code: &CodeRecord) -> Result<Decision, Refusal> {
+    fn judge(&self, tx_code: Option<&str>, code: &CodeRecord) -> Result<Decision, Refusal> {
         let bad = ErrorCode::InvalidRequest.refuse();
-        check_details(&request.authorization_details, &code.configuration_ids)?;
-        match (&code.tx_code, &request.tx_code) {
+        match (&code.tx_code, tx_code) {
             (None, None) => Ok(Decision::Admit),
             (None, Some(_)) => {
                 Err(bad(Error::malformed("tx_code_unexpected", "this offer has no transaction code")))
@@ -97,36 +140,28 @@ impl Issuer {
     async fn admit(
         &self,
         request: &TokenRequest,
+        used: &str,
         code: Stored<CodeRecord>,
+        proof: Option<UsedProof>,
     ) -> Result<Result<TokenResponse, Refusal>, CommitError> {
         let details = &request.authorization_details;
-        let grant = GrantRecord {
-            offer_id: code.value.offer_id.clone(),
-            client_id: request.client_id.clone(),
-            configuration_ids: wanted(&code.value.configuration_ids, details),
-            issued: Vec::new(),
-            enrolled: Vec::new(),
-            identifiers: !details.is_empty(),
-        };
-        let (access_token, mut writes) = self.new_grant(&grant)?;
-        let used = hashed(&request.pre_authorized_code);
-        writes.push(Write::delete(CODES, used, Expect::Version(code.version)));
+        let offer = code.value.offer_id.clone();
+        let ids = wanted(&code.value.configuration_ids, details);
+        let grant = self.grant(offer, request.client_id.clone(), ids, !details.is_empty(), proof.as_ref());
+        let (_, response, mut writes) = self.new_grant(grant).await?;
+        writes.push(Write::delete(CODES, hashed(used), Expect::Version(code.version)));
+        writes.extend(proof.map(|proof| proof.write));
         writes.extend(self.offer_write(&code.value.offer_id, OfferState::Redeemed).await?);
         self.store.commit(writes).await?;
-        Ok(Ok(TokenResponse {
-            access_token,
-            token_type: "Bearer".into(),
-            expires_in: Some(self.settings.token_lifetime),
-            authorization_details: granted(&grant),
-        }))
+        Ok(Ok(response))
     }
 
     async fn count_wrong(
         &self,
-        request: &TokenRequest,
+        used: &str,
         code: Stored<CodeRecord>,
     ) -> Result<Result<TokenResponse, Refusal>, CommitError> {
-        let key = hashed(&request.pre_authorized_code);
+        let key = hashed(used);
         let Stored { version, mut value, expires_at } = code;
         value.wrong_attempts = value.wrong_attempts.saturating_add(1);
         let mut writes = Vec::new();
@@ -145,7 +180,7 @@ impl Issuer {
     }
 
     /// The write that moves an offer on and forgets the code in it.
-    async fn offer_write(&self, id: &str, state: OfferState) -> Result<Option<Write>> {
+    pub(super) async fn offer_write(&self, id: &str, state: OfferState) -> Result<Option<Write>> {
         let Some(stored) = read_json::<OfferRecord>(self.store(), OFFERS, id.as_bytes()).await? else {
             return Ok(None);
         };
@@ -158,7 +193,7 @@ impl Issuer {
 }
 
 /// What is asked for must have been offered (RFC 9396 section 5).
-fn check_details(details: &[AuthorizationDetail], offered: &[String]) -> Result<(), Refusal> {
+pub(super) fn check_details(details: &[AuthorizationDetail], offered: &[String]) -> Result<(), Refusal> {
     if details.iter().all(|detail| offered.contains(&detail.credential_configuration_id)) {
         return Ok(());
     }
@@ -167,13 +202,13 @@ fn check_details(details: &[AuthorizationDetail], offered: &[String]) -> Result<
 }
 
 /// Everything that was offered, or the part that the request names.
-fn wanted(offered: &[String], details: &[AuthorizationDetail]) -> Vec<String> {
+pub(super) fn wanted(offered: &[String], details: &[AuthorizationDetail]) -> Vec<String> {
     let named = |id: &&String| details.iter().any(|detail| detail.credential_configuration_id == **id);
     offered.iter().filter(|id| details.is_empty() || named(id)).cloned().collect()
 }
 
 /// The authorization details of a token response, when the request used them.
-fn granted(grant: &GrantRecord) -> Option<Vec<AuthorizationDetail>> {
+pub(super) fn granted(grant: &GrantRecord) -> Option<Vec<AuthorizationDetail>> {
     let detail = |id: &String| AuthorizationDetail {
         credential_identifiers: vec![identifier(grant, id)],
         ..AuthorizationDetail::of(id)

@@ -119,6 +119,16 @@ pub fn required_text<'a>(claims: &'a Claims, name: &'static str) -> Result<&'a s
     text(claims, name)?.ok_or_else(|| missing(name))
 }
 
+/// The audiences of a token: `aud` as one string or as an array of strings (RFC 7519 section 4.1.3); whatever is not text
+/// is no audience.
+pub fn audiences(claims: &Claims) -> Vec<&str> {
+    match claims.get("aud") {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// The NumericDate (RFC 7519 section 2) of claim `name`, `None` when absent; a fraction of a second is cut off.
 ///
 /// [`Error::Malformed`] `jwt_claim` when it is no number within ±2^53.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use carekey_core::issuer::{CreatedOffer, NewOffer};
+use carekey_core::issuer::{CreatedOffer, NewOffer, OfferFlow};
 use carekey_service::extract::{Json, Path, Query};
 use carekey_service::problem::Problem;
 use http::StatusCode;
@@ -26,6 +26,11 @@ pub(crate) struct Create {
     expires_in: Option<i64>,
     reference: Option<String>,
     replaces: Option<String>,
+    #[serde(default)]
+    flow: OfferFlow,
+    subject: Option<String>,
+    #[serde(default)]
+    approval: bool,
 }
 
 fn yes() -> bool {
@@ -64,6 +69,9 @@ pub(crate) async fn create(
         expires_in: body.expires_in,
         reference: body.reference,
         replaces: body.replaces,
+        flow: body.flow,
+        subject: body.subject,
+        approval: body.approval,
     };
     let created = app.create_offer(&new).await?;
     Ok(reply::json(StatusCode::CREATED, &describe(&created)))

@@ -6,10 +6,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use carekey_core::protocol::openid4vci::credential::ErrorCode;
-use carekey_service::auth;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 
 use crate::App;
+use crate::caller::Headers;
 use crate::reply;
 
 pub(crate) async fn issue(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
@@ -18,14 +18,5 @@ pub(crate) async fn issue(State(app): State<Arc<App>>, headers: HeaderMap, body:
         Ok(body) => body,
         Err(response) => return response,
     };
-    match app.issuer().issue(auth::presented(&headers), &body).await {
-        Ok(response) => {
-            app.metrics().count("credential", "issued");
-            reply::json(StatusCode::OK, &response.to_value())
-        }
-        Err(refusal) => {
-            app.metrics().count("credential", refusal.code.as_str());
-            reply::refuse(&refusal)
-        }
-    }
+    reply::issuance(&app, app.issuer().issue(&Headers::read(&headers).caller(), &body).await)
 }

@@ -267,7 +267,7 @@ async fn create_offer(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: B
                 fhir: document,
                 tx_code: fields.one("tx_code").is_some(),
                 by_reference: fields.one("by_reference").is_some(),
-                expires_in: None,
+                ..NewOffer::default()
             };
             desk.app.create_offer(&offer).await
         }

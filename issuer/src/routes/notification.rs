@@ -6,10 +6,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use carekey_core::protocol::openid4vci::credential::ErrorCode;
-use carekey_service::auth;
 use http::{HeaderMap, StatusCode};
 
 use crate::App;
+use crate::caller::Headers;
 use crate::reply;
 
 pub(crate) async fn take(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
@@ -18,8 +18,8 @@ pub(crate) async fn take(State(app): State<Arc<App>>, headers: HeaderMap, body: 
         Ok(body) => body,
         Err(response) => return response,
     };
-    match app.issuer().notify(auth::presented(&headers), &body).await {
+    match app.issuer().notify(&Headers::read(&headers).caller(), &body).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(refusal) => reply::refuse(&refusal),
+        Err(refusal) => reply::refuse_resource(&refusal),
     }
 }

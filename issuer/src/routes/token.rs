@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
 use crate::App;
+use crate::caller::Headers;
 use crate::reply;
 
 pub(crate) async fn exchange(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
@@ -18,7 +19,7 @@ pub(crate) async fn exchange(State(app): State<Arc<App>>, headers: HeaderMap, bo
         Ok(body) => body,
         Err(response) => return response,
     };
-    match app.issuer().exchange(&body).await {
+    match app.issuer().exchange(&Headers::read(&headers).caller(), &body).await {
         Ok(token) => {
             app.metrics().count("token", "issued");
             reply::json(StatusCode::OK, &json!(token))

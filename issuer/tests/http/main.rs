@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // test code
 
 mod batch;
+mod code_flow;
+mod dpop;
+mod later;
 mod once;
 mod vc_api;
 mod world;
@@ -422,7 +425,7 @@ async fn wrong_key_proofs() {
     assert_eq!(world.snapshot().await, before);
 
     // Expired nonce; then the token's own end.
-    world.later(599);
+    world.later(299);
     let late = Proof { nonce: Some(json!(nonce)), ..Proof::default() };
     let ok = world.ask(&token, "patient_identity", &world.proof(late).await).await;
     assert_eq!(ok.status, 200, "{}", ok.text());

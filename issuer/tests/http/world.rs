@@ -17,8 +17,14 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use url::Url;
 
-const TABLES: [Table; 14] = [
+const TABLES: &[Table] = &[
+    Table::new("dpop_proofs"),
     Table::new("grants"),
+    Table::new("subjects"),
+    Table::new("pushed_requests"),
+    Table::new("logins"),
+    Table::new("authorization_codes"),
+    Table::new("deferred"),
     Table::new("offers"),
     Table::new("offer_codes"),
     Table::new("datasets"),
@@ -275,7 +281,7 @@ impl World {
     /// Table, key and version of every record.
     pub(crate) async fn snapshot(&self) -> Vec<(String, Vec<u8>, u64)> {
         let mut all = Vec::new();
-        for table in TABLES {
+        for &table in TABLES {
             let rows = self.store.scan(table, None, 1000).await.unwrap();
             all.extend(rows.into_iter().map(|(key, record)| (table.name().to_owned(), key, record.version)));
         }
@@ -284,7 +290,7 @@ impl World {
 
     /// Whether any value under the seal holds `needle` in clear.
     pub(crate) async fn store_holds(&self, needle: &[u8]) -> bool {
-        for table in TABLES {
+        for &table in TABLES {
             let rows = self.store.scan(table, None, 1000).await.unwrap();
             if rows.iter().any(|(_, record)| record.value.windows(needle.len()).any(|part| part == needle)) {
                 return true;

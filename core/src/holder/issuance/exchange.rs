@@ -8,7 +8,6 @@ use crate::error::{Error, Result};
 use crate::holder::http::{HttpRequest, HttpResponse};
 use crate::limits::Limits;
 use crate::protocol::openid4vci::ascii_description;
-use crate::protocol::openid4vci::credential::NonceResponse;
 use crate::protocol::openid4vci::token::ErrorResponse;
 
 /// A JSON document that must be there.
@@ -49,13 +48,4 @@ fn refusal(response: &HttpResponse) -> Error {
         _ => "issuance_refused",
     };
     Error::refused(code, format!("the issuer says {name}: {words}"))
-}
-
-/// A fresh nonce, if the issuer hands out nonces.
-pub(super) async fn nonce(endpoint: Option<&Url>, context: &IssuanceContext<'_>) -> Result<Option<String>> {
-    let Some(endpoint) = endpoint else { return Ok(None) };
-    let request = HttpRequest::post(endpoint.clone(), "application/json", Vec::new());
-    let body = expect_success(context.http.send(request).await?)?;
-    let response: NonceResponse = json::parse_as(&body, &Limits::DEFAULT)?;
-    Ok(Some(response.c_nonce))
 }

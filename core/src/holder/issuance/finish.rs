@@ -7,16 +7,17 @@ use serde_json::Value;
 use url::Url;
 
 use super::prepare::{Name, PreparedItem, give_up};
+use super::renew::Renewal;
+use super::session::{Session, Tokens};
 use super::verify::{Expected, Received, verify};
-use super::{IssuanceContext, PreparedIssuance, exchange};
+use super::{IssuanceContext, OfferReview, PreparedIssuance, exchange};
 use crate::error::{Error, Result};
-use crate::holder::http::HttpRequest;
 use crate::holder::{AuthenticatorKey, SignItem, StoredCredential};
 use crate::jose::jwk::Jwk;
 use crate::jose::jws;
 use crate::key::SignatureAlgorithm;
 use crate::limits::Limits;
-use crate::protocol::openid4vci::credential::{CredentialName, CredentialRequest, CredentialResponse};
+use crate::protocol::openid4vci::credential::{CredentialName, CredentialRequest, Issuance};
 use crate::protocol::openid4vci::key_proof::{self, KeyProofInput};
 use crate::protocol::openid4vci::notification::{NotificationEvent, NotificationRequest};
 use crate::webauthn::UserVerification;
@@ -28,13 +29,54 @@ use crate::webauthn::registration::{self, RegistrationExpectation, RegistrationR
 pub struct FinishedIssuance {
     /// The credentials, each verified.
     pub credentials: Vec<StoredCredential>,
+    /// What the issuer will issue later: to be kept, and asked for with [`super::resume`].
+    pub pending: Vec<Pending>,
     notifications: Notifications,
+    renewal: Option<Renewal>,
+}
+
+/// A credential that comes later. It holds the access token: keep it where credentials are kept. `Debug` shows the issuer
+/// only.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Pending {
+    /// Seconds to wait before asking.
+    pub interval: i64,
+    /// Where from.
+    pub review: OfferReview,
+    pub(super) transaction_id: String,
+    pub(super) item: PreparedItem,
+    /// The WebAuthn key of each holder key.
+    pub(super) keys: Vec<Option<AuthenticatorKey>>,
+    pub(super) tokens: Tokens,
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("review", &self.review).finish_non_exhaustive()
+    }
+}
+
+impl FinishedIssuance {
+    pub(super) fn empty(review: &OfferReview, tokens: &Tokens) -> Self {
+        let endpoint = review.notification_endpoint.clone();
+        let notifications = Notifications { endpoint, tokens: tokens.clone(), ids: Vec::new() };
+        Self { credentials: Vec::new(), pending: Vec::new(), notifications, renewal: None }
+    }
+
+    pub(super) fn note(&mut self, notification_id: Option<String>) {
+        self.notifications.ids.extend(notification_id);
+    }
+
+    /// The right to fetch fresh copies later, where the issuer gives it: for [`super::renew`].
+    pub fn renewal(&self) -> Option<&Renewal> {
+        self.renewal.as_ref()
+    }
 }
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Notifications {
     endpoint: Option<Url>,
-    access_token: String,
+    tokens: Tokens,
     ids: Vec<String>,
 }
 
@@ -89,28 +131,32 @@ pub async fn finish_copies(
         .zip(registrations)
         .map(|(options, response)| registered(options.challenge.as_ref(), response, context))
         .collect::<Result<Vec<_>>>()?;
-    let mut finished = FinishedIssuance {
-        credentials: Vec::new(),
-        notifications: Notifications {
-            endpoint: prepared.review.notification_endpoint.clone(),
-            access_token: prepared.access_token.clone(),
-            ids: Vec::new(),
-        },
-    };
+    let mut finished = FinishedIssuance::empty(&prepared.review, &prepared.tokens);
     match collect(prepared, &registered, &mut finished, context).await {
-        Ok(()) => Ok(finished),
+        Ok(()) => {
+            finished.renewal = prepared.renewal().map(|mut renewal| {
+                renewal.enrolled.extend(registered.into_iter().map(|registered| registered.key));
+                renewal
+            });
+            Ok(finished)
+        }
         Err(error) => {
             // Best effort: the reason is what matters.
-            let _ = notify(&finished, NotificationEvent::CredentialFailure, context).await;
+            let (session, event) =
+                (Session::with(&prepared.tokens, context), NotificationEvent::CredentialFailure);
+            if let Some(endpoint) = &prepared.review.notification_endpoint {
+                let _ = tell(endpoint, &finished.notifications.ids, event, &session).await;
+            }
             // An issuer also refuses when this very collection was finished before: its keys are in use then.
             let refused = matches!(error.code(), "issuance_refused" | "issuance_invalid_nonce");
-            Err(if refused { error } else { give_up(&prepared.items, error, context).await })
+            Err(if refused { error } else { give_up(prepared, error, context).await })
         }
     }
 }
 
 /// Tells the issuer what became of the credentials: [`NotificationEvent::CredentialAccepted`] once they are stored,
-/// [`NotificationEvent::CredentialDeleted`] when the person changed their mind. The issuer's answer changes nothing.
+/// [`NotificationEvent::CredentialDeleted`] when the person changed their mind. The issuer's answer changes nothing. To be
+/// called once: the key that the tokens are bound to is forgotten afterwards, unless it will be needed again.
 ///
 /// # Errors
 /// When the issuer cannot be reached or refuses.
@@ -119,16 +165,25 @@ pub async fn notify(
     event: NotificationEvent,
     context: &IssuanceContext<'_>,
 ) -> Result<()> {
-    let Notifications { endpoint: Some(endpoint), access_token, ids } = &finished.notifications else {
-        return Ok(());
+    let Notifications { endpoint, tokens, ids } = &finished.notifications;
+    let told = match endpoint {
+        Some(endpoint) => tell(endpoint, ids, event, &Session::with(tokens, context)).await,
+        None => Ok(()),
     };
+    let over = tokens.refresh_token.is_none() && finished.pending.is_empty();
+    if let Some(key) = tokens.dpop.as_ref().filter(|_| over) {
+        context.keys.delete(&key.alias).await?;
+    }
+    told
+}
+
+async fn tell(endpoint: &Url, ids: &[String], event: NotificationEvent, session: &Session<'_>) -> Result<()> {
     for id in ids {
         let request = NotificationRequest { notification_id: id.clone(), event, event_description: None };
         let body = serde_json::to_value(request).map_err(|_| {
             Error::misuse("notification_not_json", "the notification cannot be written as JSON")
         })?;
-        let response =
-            context.http.send(HttpRequest::post_json(endpoint.clone(), &body).bearer(access_token)).await?;
+        let response = session.post_json(endpoint, &body).await?;
         if !response.is_success() {
             return Err(Error::refused("notification_refused", "the issuer does not take the notification"));
         }
@@ -163,9 +218,16 @@ fn registered(
     Ok(Registered { key, response })
 }
 
-/// The key of copy number `at`: its own, or the one that all copies share.
-fn key_of(registered: &[Registered], at: usize) -> Option<&Registered> {
-    registered.get(at).or_else(|| registered.first())
+/// The WebAuthn key of copy number `at`: its own, or the one that all copies share, or one that the issuer knows already.
+fn key_of<'a>(
+    prepared: &'a PreparedIssuance,
+    registered: &'a [Registered],
+    item: &PreparedItem,
+    at: usize,
+) -> Option<&'a AuthenticatorKey> {
+    let fresh: Vec<&AuthenticatorKey> = registered.iter().map(|registered| &registered.key).collect();
+    let keys = if fresh.is_empty() { prepared.enrolled.iter().collect() } else { fresh };
+    keys.get(at).or_else(|| keys.first()).copied().filter(|_| item.offered.binds_webauthn)
 }
 
 async fn collect(
@@ -178,45 +240,59 @@ async fn collect(
     let (first, rest): (Vec<_>, Vec<_>) =
         prepared.items.iter().partition(|item| item.enrolment_nonce.is_some() && !registered.is_empty());
     let items: Vec<&PreparedItem> = first.into_iter().chain(rest).collect();
+    let session = Session::with(&prepared.tokens, context);
     let mut nonces = Vec::new();
     for item in &items {
         nonces.push(match &item.enrolment_nonce {
             Some(nonce) if !registered.is_empty() => Some(nonce.clone()),
-            _ => exchange::nonce(prepared.review.nonce_endpoint.as_ref(), context).await?,
+            _ => session.c_nonce(prepared.review.nonce_endpoint.as_ref()).await?,
         });
     }
     // All signatures in one go: at most one prompt of a key store that asks.
     let proofs = key_proofs(&items, &nonces, prepared, registered, context).await?;
     for (item, proofs) in items.into_iter().zip(proofs) {
-        let response = request(prepared, item, proofs, registered, context).await?;
-        finished.notifications.ids.extend(response.notification_id);
-        take(prepared, item, &response.credentials, registered, finished, context).await?;
+        let keys: Vec<_> =
+            (0..item.keys.len()).map(|at| key_of(prepared, registered, item, at).cloned()).collect();
+        match request(prepared, item, proofs, registered, &session).await? {
+            Issuance::Issued(response) => {
+                finished.note(response.notification_id);
+                take(&prepared.review, item, &response.credentials, &keys, finished, context).await?;
+            }
+            Issuance::Deferred(deferral) => finished.pending.push(Pending {
+                interval: deferral.interval,
+                review: prepared.review.clone(),
+                transaction_id: deferral.transaction_id,
+                item: item.clone(),
+                keys,
+                tokens: prepared.tokens.clone(),
+            }),
+        }
     }
     Ok(())
 }
 
 /// Verifies what came for one item. The issuer may give fewer copies than keys were sent, each for a key of its own; the
-/// other keys are forgotten.
-async fn take(
-    prepared: &PreparedIssuance,
+/// other keys are forgotten. `authenticators` has the WebAuthn key of each holder key.
+pub(super) async fn take(
+    review: &OfferReview,
     item: &PreparedItem,
     credentials: &[String],
-    registered: &[Registered],
+    authenticators: &[Option<AuthenticatorKey>],
     finished: &mut FinishedIssuance,
     context: &IssuanceContext<'_>,
 ) -> Result<()> {
     if credentials.len() > item.keys.len() {
         return Err(Error::malformed("issued_count", "more credentials than keys were sent"));
     }
-    let ak = |at| key_of(registered, at).filter(|_| item.offered.binds_webauthn);
+    let ak = |at: usize| authenticators.get(at).and_then(Option::as_ref);
     let keys: Vec<_> = item
         .keys
         .iter()
         .enumerate()
-        .map(|(at, key)| (&key.jwk, ak(at).map(|registered| registered.key.jkt.as_str())))
+        .map(|(at, key)| (&key.jwk, ak(at).map(|key| key.jkt.as_str())))
         .collect();
     let expected = Expected {
-        credential_issuer: &prepared.review.credential_issuer,
+        credential_issuer: &review.credential_issuer,
         format: item.offered.format,
         types: &item.offered.types,
         keys: &keys,
@@ -231,7 +307,7 @@ async fn take(
         };
         used.push(at);
         let held = Held { compact, alias: &key.alias, batch: batch.as_deref(), ak: ak(at) };
-        finished.credentials.push(stored(prepared, item, held, received, context));
+        finished.credentials.push(stored(review, item, held, received, context));
     }
     for (at, key) in item.keys.iter().enumerate() {
         if !used.contains(&at) {
@@ -252,13 +328,13 @@ async fn key_proofs(
     let (mut inputs, mut messages) = (Vec::new(), Vec::new());
     for (item, nonce) in items.iter().zip(nonces) {
         for (at, key) in item.keys.iter().enumerate() {
-            let ak = key_of(registered, at).filter(|_| item.offered.binds_webauthn);
+            let ak = key_of(prepared, registered, item, at);
             let input = key_proof::signing_input(&KeyProofInput {
                 key: &key.jwk.public_key()?,
                 audience: &prepared.review.credential_issuer,
                 nonce: nonce.as_deref(),
                 client_id: Some(&context.wallet.client_id),
-                ak_jkt: ak.map(|registered| registered.key.jkt.as_str()),
+                ak_jkt: ak.map(|key| key.jkt.as_str()),
                 now: context.clock.now(),
             })?;
             messages.push(SignItem { alias: key.alias.clone(), message: input.as_bytes().to_vec() });
@@ -282,8 +358,8 @@ async fn request(
     item: &PreparedItem,
     proofs: Vec<String>,
     registered: &[Registered],
-    context: &IssuanceContext<'_>,
-) -> Result<CredentialResponse> {
+    session: &Session<'_>,
+) -> Result<Issuance> {
     let carries = item.enrolment_nonce.is_some();
     let request = CredentialRequest {
         credential: match &item.name {
@@ -293,10 +369,9 @@ async fn request(
         proofs,
         webauthn_registrations: registered.iter().filter(|_| carries).map(|r| r.response.clone()).collect(),
     };
-    let endpoint = prepared.review.credential_endpoint.clone();
-    let request = HttpRequest::post_json(endpoint, &request.to_value()).bearer(&prepared.access_token);
-    let body = exchange::expect_success(context.http.send(request).await?)?;
-    CredentialResponse::parse(&body, &Limits::DEFAULT)
+    let response = session.post_json(&prepared.review.credential_endpoint, &request.to_value()).await?;
+    let body = exchange::expect_success(response)?;
+    Issuance::parse(&body, &Limits::DEFAULT)
 }
 
 /// A credential with the keys that it is held by.
@@ -304,11 +379,11 @@ struct Held<'a> {
     compact: &'a str,
     alias: &'a str,
     batch: Option<&'a str>,
-    ak: Option<&'a Registered>,
+    ak: Option<&'a AuthenticatorKey>,
 }
 
 fn stored(
-    prepared: &PreparedIssuance,
+    review: &OfferReview,
     item: &PreparedItem,
     held: Held<'_>,
     received: Received,
@@ -322,10 +397,10 @@ fn stored(
         configuration_id: item.offered.configuration_id.clone(),
         hk_alias: held.alias.to_owned(),
         batch: held.batch.map(str::to_owned),
-        ak: held.ak.filter(|_| received.ak_bound).map(|registered| registered.key.clone()),
+        ak: held.ak.filter(|_| received.ak_bound).cloned(),
         issuer: received.issuer,
-        credential_issuer: prepared.review.credential_issuer.clone(),
-        issuer_name: prepared.review.issuer_name.clone(),
+        credential_issuer: review.credential_issuer.clone(),
+        issuer_name: review.issuer_name.clone(),
         issuer_trusted: received.issuer_trusted,
         display: item.offered.display.clone(),
         issued_at: context.clock.now(),

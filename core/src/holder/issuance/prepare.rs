@@ -4,17 +4,19 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{IssuanceContext, OfferReview, OfferedCredential, exchange};
+use super::renew::Renewal;
+use super::review::Flow;
+use super::session::{Session, Tokens};
+use super::tokens::redeem;
+use super::{IssuanceContext, OfferReview, OfferedCredential};
 use crate::binding::statement::EnrolmentStatement;
 use crate::encoding::base64url;
 use crate::error::{Error, Result};
-use crate::holder::http::HttpRequest;
-use crate::holder::{KeyPurpose, WalletIdentity};
+use crate::holder::{AuthenticatorKey, KeyPurpose, WalletIdentity};
 use crate::jose::jwk::Jwk;
-use crate::limits::Limits;
 use crate::protocol::openid4vci::authorization_details::AuthorizationDetail;
 use crate::protocol::openid4vci::credential::MAX_PROOFS;
-use crate::protocol::openid4vci::token::{TokenRequest, TokenResponse};
+use crate::protocol::openid4vci::token::{TokenGrant, TokenResponse};
 use crate::webauthn::Bytes;
 use crate::webauthn::options::{CreationOptions, RelyingParty, User};
 
@@ -56,7 +58,9 @@ pub struct PreparedIssuance {
     pub copy_options: Vec<CreationOptions>,
     /// What was reviewed.
     pub review: OfferReview,
-    pub(super) access_token: String,
+    pub(super) tokens: Tokens,
+    /// WebAuthn keys that the issuer knows from an earlier collection.
+    pub(super) enrolled: Vec<AuthenticatorKey>,
     /// One per credential dataset, in the order of the review.
     pub(super) items: Vec<PreparedItem>,
 }
@@ -104,22 +108,58 @@ pub async fn prepare<'a>(
     context: &IssuanceContext<'_>,
 ) -> Result<PreparedIssuance> {
     let acceptance = acceptance.into();
-    let token = token(review, acceptance.tx_code, context).await?;
-    let copies = acceptance.copies.clamp(1, review.batch_size.clamp(1, MAX_COPIES));
+    let Flow::PreAuthorized(grant) = &review.flow else {
+        return Err(Error::misuse("offer_grant", "this offer needs a sign-in first"));
+    };
+    let tx_code = match (&review.tx_code, acceptance.tx_code.map(str::trim)) {
+        (Some(_), None | Some("")) => {
+            return Err(Error::malformed("tx_code_missing", "the transaction code is missing"));
+        }
+        (Some(_), Some(code)) => Some(code.to_owned()),
+        (None, _) => None,
+    };
+    let grant = TokenGrant::PreAuthorized { code: grant.pre_authorized_code.clone(), tx_code };
+    let (token, tokens) = redeem(review, grant, None, context).await?;
+    assemble(review, token, tokens, Vec::new(), acceptance.copies, context).await
+}
+
+/// Holder keys for what the token allows, and the options of the ceremony.
+pub(super) async fn assemble(
+    review: &OfferReview,
+    token: TokenResponse,
+    tokens: Tokens,
+    enrolled: Vec<AuthenticatorKey>,
+    copies: u32,
+    context: &IssuanceContext<'_>,
+) -> Result<PreparedIssuance> {
+    let copies = copies.clamp(1, review.batch_size.clamp(1, MAX_COPIES));
     let mut prepared = PreparedIssuance {
         creation_options: None,
         copy_options: Vec::new(),
         review: review.clone(),
-        access_token: token.access_token,
+        tokens,
+        enrolled,
         items: items(review, token.authorization_details.as_deref()),
     };
     let filled = match fill(&mut prepared.items, copies, context).await {
-        Ok(()) => ceremony(&mut prepared, context).await,
-        Err(error) => Err(error),
+        Ok(()) if prepared.enrolled.is_empty() => ceremony(&mut prepared, context).await,
+        other => other,
     };
     match filled {
         Ok(()) => Ok(prepared),
-        Err(error) => Err(give_up(&prepared.items, error, context).await),
+        Err(error) => Err(give_up(&prepared, error, context).await),
+    }
+}
+
+impl PreparedIssuance {
+    /// The right to fetch fresh copies later, where the issuer gives it; it replaces the one that was used for this.
+    pub fn renewal(&self) -> Option<Renewal> {
+        Some(Renewal {
+            review: self.review.clone(),
+            refresh_token: self.tokens.refresh_token.clone()?,
+            dpop: self.tokens.dpop.clone(),
+            enrolled: self.enrolled.clone(),
+        })
     }
 }
 
@@ -155,37 +195,14 @@ async fn fill(items: &mut [PreparedItem], copies: u32, context: &IssuanceContext
     Ok(())
 }
 
-async fn token(
-    review: &OfferReview,
-    tx_code: Option<&str>,
-    context: &IssuanceContext<'_>,
-) -> Result<TokenResponse> {
-    let tx_code = match (&review.tx_code, tx_code.map(str::trim)) {
-        (Some(_), None | Some("")) => {
-            return Err(Error::malformed("tx_code_missing", "the transaction code is missing"));
-        }
-        (Some(_), Some(code)) => Some(code.to_owned()),
-        (None, _) => None,
-    };
-    let request = TokenRequest {
-        pre_authorized_code: review.grant.pre_authorized_code.clone(),
-        tx_code,
-        client_id: Some(context.wallet.client_id.clone()),
-        authorization_details: review.details.clone(),
-    };
-    let form = request.to_form()?;
-    let pairs: Vec<_> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let request = HttpRequest::post_form(review.token_endpoint.clone(), &pairs);
-    let body = exchange::expect_success(context.http.send(request).await?)?;
-    TokenResponse::parse(&body, &Limits::DEFAULT)
-}
-
 /// AK's challenge commits to the nonce and a holder key of the first credential that binds it: one challenge per copy.
 async fn ceremony(prepared: &mut PreparedIssuance, context: &IssuanceContext<'_>) -> Result<()> {
     let Some(item) = prepared.items.iter_mut().find(|item| item.offered.binds_webauthn) else {
         return Ok(());
     };
-    let nonce = exchange::nonce(prepared.review.nonce_endpoint.as_ref(), context).await?;
+    let session = Session::anonymous(None, context);
+    let nonce = session.c_nonce(prepared.review.nonce_endpoint.as_ref()).await?;
+    prepared.tokens.nonce = session.into_nonce();
     let nonce = nonce.ok_or_else(|| Error::unsupported("issuance_nonce", "the issuer hands out no nonce"))?;
     let wallet = context.wallet;
     let mut options = Vec::new();
@@ -220,11 +237,18 @@ fn creation_options(wallet: &WalletIdentity, challenge: [u8; 32]) -> Result<Crea
     Ok(CreationOptions::enrolment(rp, user, challenge))
 }
 
-/// Forgets the holder keys that were made for nothing, and hands the reason on.
-pub(super) async fn give_up(items: &[PreparedItem], error: Error, context: &IssuanceContext<'_>) -> Error {
-    for key in items.iter().flat_map(|item| &item.keys) {
+/// Forgets the keys that were made for nothing, and hands the reason on.
+pub(super) async fn give_up(
+    prepared: &PreparedIssuance,
+    error: Error,
+    context: &IssuanceContext<'_>,
+) -> Error {
+    let holder_keys = prepared.items.iter().flat_map(|item| &item.keys).map(|key| &key.alias);
+    // The key of a refresh token is still good for the next attempt.
+    let dpop = prepared.tokens.dpop.iter().filter(|_| prepared.tokens.refresh_token.is_none());
+    for alias in holder_keys.chain(dpop.map(|key| &key.alias)) {
         // A key that cannot be deleted is of no use to anybody; the reason is what matters.
-        let _ = context.keys.delete(&key.alias).await;
+        let _ = context.keys.delete(alias).await;
     }
     error
 }

@@ -10,13 +10,17 @@ use crate::credential::CredentialFormat;
 use crate::error::{Error, Result};
 use crate::holder::{ClaimLabel, CredentialDisplay};
 use crate::limits::Limits;
+use crate::protocol::oauth::pkce;
 use crate::protocol::openid4vci::PRE_AUTHORIZED_CODE;
 use crate::protocol::openid4vci::authorization_details::{AuthorizationDetail, OPENID_CREDENTIAL};
 use crate::protocol::openid4vci::metadata::{
     self, AUTHORIZATION_SERVER, AuthorizationServerMetadata, CREDENTIAL_ISSUER, CredentialConfiguration,
     CredentialIssuerMetadata, CredentialMetadata,
 };
-use crate::protocol::openid4vci::offer::{CredentialOffer, OfferLink, PreAuthorizedCodeGrant, TxCode};
+use crate::protocol::openid4vci::offer::{
+    CredentialOffer, Grants, OfferLink, PreAuthorizedCodeGrant, TxCode,
+};
+use crate::protocol::openid4vci::token::AUTHORIZATION_CODE;
 
 /// What an offer contains, for a person to look at, and what the next phase needs. It holds the one-time code: keep it
 /// where credentials are kept. `Debug` shows the issuer only.
@@ -38,11 +42,41 @@ pub struct OfferReview {
     pub batch_size: u32,
     /// The authorization details that ask for the credentials, where the server understands them.
     pub(super) details: Vec<AuthorizationDetail>,
-    pub(super) grant: PreAuthorizedCodeGrant,
+    pub(super) flow: Flow,
+    pub(super) deferred_endpoint: Option<Url>,
     pub(super) token_endpoint: Url,
+    /// Whether the authorization server binds tokens to a key of the client.
+    pub(super) dpop: bool,
     pub(super) credential_endpoint: Url,
     pub(super) nonce_endpoint: Option<Url>,
     pub(super) notification_endpoint: Option<Url>,
+}
+
+/// How the access token is had.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) enum Flow {
+    PreAuthorized(PreAuthorizedCodeGrant),
+    AuthorizationCode(CodeFlow),
+}
+
+/// What the authorization code flow needs.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct CodeFlow {
+    /// Identifier of the authorization server: the `iss` of its answer.
+    pub(super) server: String,
+    pub(super) iss_required: bool,
+    pub(super) authorization_endpoint: Url,
+    pub(super) pushed_endpoint: Option<Url>,
+    pub(super) issuer_state: Option<String>,
+    /// One per credential; empty when one of them has none.
+    pub(super) scopes: Vec<String>,
+}
+
+impl OfferReview {
+    /// Whether the person has to sign in with the issuer first: then [`super::authorize`] comes before the rest.
+    pub fn signs_in(&self) -> bool {
+        matches!(self.flow, Flow::AuthorizationCode(_))
+    }
 }
 
 /// One credential of an offer.
@@ -74,7 +108,7 @@ impl fmt::Debug for OfferReview {
 /// Opens an offer link, fetches the issuer's metadata and says what is offered. Nothing is accepted by it.
 ///
 /// # Errors
-/// The codes of [`OfferLink::parse`] and [`CredentialOffer::parse`]; `offer_grant`: no pre-authorized code;
+/// The codes of [`OfferLink::parse`] and [`CredentialOffer::parse`]; `offer_grant`: neither a pre-authorized code nor a sign-in;
 /// `issuance_fetch`: the offer or metadata cannot be had; `metadata_issuer_mismatch`; `metadata_endpoint_host`: an
 /// endpoint on a host other than the issuer's; `metadata_authorization_server`; `metadata_encryption`: the issuer
 /// insists on encrypted messages; `offer_unsupported`: nothing of it can be held by this wallet.
@@ -85,11 +119,29 @@ pub async fn review(link: &str, context: &IssuanceContext<'_>) -> Result<OfferRe
             CredentialOffer::parse(&exchange::fetch_json(url, context).await?, &Limits::DEFAULT)?
         }
     };
-    let grant = offer.grants.pre_authorized_code.clone().ok_or_else(|| {
-        Error::unsupported("offer_grant", "the offer has no pre-authorized code, and this wallet needs one")
-    })?;
+    review_offer(offer, context).await
+}
+
+/// What an issuer has of `configuration_ids`, without an offer of it: the person will sign in (section 3.3.1).
+///
+/// # Errors
+/// Those of [`review`].
+pub async fn review_issuer(
+    credential_issuer: &str,
+    configuration_ids: &[String],
+    context: &IssuanceContext<'_>,
+) -> Result<OfferReview> {
+    let offer = CredentialOffer {
+        credential_issuer: credential_issuer.to_owned(),
+        credential_configuration_ids: configuration_ids.to_vec(),
+        grants: Grants::default(),
+    };
+    review_offer(offer, context).await
+}
+
+async fn review_offer(offer: CredentialOffer, context: &IssuanceContext<'_>) -> Result<OfferReview> {
     let issuer = issuer_metadata(&offer.credential_issuer, context).await?;
-    let server = authorization_server(&issuer, &grant, context).await?;
+    let server = authorization_server(&issuer, &offer.grants, context).await?;
     let (credentials, unsupported) = offered(&offer, &issuer, context.locale)?;
     let details = if server.authorization_details_types_supported.iter().any(|kind| kind == OPENID_CREDENTIAL)
     {
@@ -106,16 +158,48 @@ pub async fn review(link: &str, context: &IssuanceContext<'_>) -> Result<OfferRe
         issuer_host,
         credentials,
         unsupported,
-        tx_code: grant.tx_code.clone(),
+        tx_code: offer.grants.pre_authorized_code.as_ref().and_then(|grant| grant.tx_code.clone()),
         batch_size: issuer.batch_credential_issuance.map_or(1, |batch| batch.batch_size),
         details,
-        grant,
+        flow: flow(&offer, &issuer, &server)?,
+        deferred_endpoint: issuer.deferred_credential_endpoint,
         token_endpoint: server.token_endpoint,
+        dpop: server.dpop_signing_alg_values_supported.iter().any(|alg| alg == "ES256"),
         credential_endpoint: issuer.credential_endpoint,
         nonce_endpoint: issuer.nonce_endpoint,
         notification_endpoint: issuer.notification_endpoint,
         credential_issuer: offer.credential_issuer,
     })
+}
+
+/// The pre-authorized code where there is one; otherwise a sign-in, if the server can be reached by it and knows PKCE.
+fn flow(
+    offer: &CredentialOffer,
+    issuer: &CredentialIssuerMetadata,
+    server: &AuthorizationServerMetadata,
+) -> Result<Flow> {
+    if let Some(grant) = &offer.grants.pre_authorized_code {
+        return Ok(Flow::PreAuthorized(grant.clone()));
+    }
+    let methods = &server.code_challenge_methods_supported;
+    let endpoint = server.authorization_endpoint.clone().filter(|_| methods.iter().any(|m| m == pkce::S256));
+    let authorization_endpoint = endpoint.ok_or_else(|| {
+        Error::unsupported("offer_grant", "neither a pre-authorized code nor a sign-in with PKCE")
+    })?;
+    let scopes: Option<Vec<String>> = offer
+        .credential_configuration_ids
+        .iter()
+        .map(|id| issuer.configuration(id).ok().and_then(|configuration| configuration.scope))
+        .collect();
+    let grant = offer.grants.authorization_code.clone().unwrap_or_default();
+    Ok(Flow::AuthorizationCode(CodeFlow {
+        server: server.issuer.clone(),
+        iss_required: server.authorization_response_iss_parameter_supported,
+        authorization_endpoint,
+        pushed_endpoint: server.pushed_authorization_request_endpoint.clone(),
+        issuer_state: grant.issuer_state,
+        scopes: scopes.unwrap_or_default(),
+    }))
 }
 
 /// Section 5.1.1: where the issuer names authorization servers, they must learn whose credential it is.
@@ -136,6 +220,7 @@ async fn issuer_metadata(issuer: &str, context: &IssuanceContext<'_>) -> Result<
     let endpoints = [
         Some(&parsed.credential_endpoint),
         parsed.nonce_endpoint.as_ref(),
+        parsed.deferred_credential_endpoint.as_ref(),
         parsed.notification_endpoint.as_ref(),
     ];
     if endpoints.into_iter().flatten().any(|endpoint| endpoint.origin() != own) {
@@ -152,12 +237,17 @@ async fn issuer_metadata(issuer: &str, context: &IssuanceContext<'_>) -> Result<
 /// Section 12.2.4, `authorization_servers`; without it the issuer is its own.
 async fn authorization_server(
     issuer: &CredentialIssuerMetadata,
-    grant: &PreAuthorizedCodeGrant,
+    grants: &Grants,
     context: &IssuanceContext<'_>,
 ) -> Result<AuthorizationServerMetadata> {
     let bad = |detail: &'static str| Error::untrusted("metadata_authorization_server", detail);
     let listed = &issuer.authorization_servers;
-    let identifier = match &grant.authorization_server {
+    let (grant_type, hint) = match (&grants.pre_authorized_code, &grants.authorization_code) {
+        (Some(grant), _) => (PRE_AUTHORIZED_CODE, grant.authorization_server.as_ref()),
+        (None, Some(grant)) => (AUTHORIZATION_CODE, grant.authorization_server.as_ref()),
+        (None, None) => (AUTHORIZATION_CODE, None),
+    };
+    let identifier = match hint {
         Some(hint) if listed.contains(hint) => hint,
         Some(_) => return Err(bad("the offer names a server that the issuer does not list")),
         None => listed.first().unwrap_or(&issuer.credential_issuer),
@@ -165,11 +255,20 @@ async fn authorization_server(
     let url = metadata::well_known_url(identifier, AUTHORIZATION_SERVER)?;
     let document = exchange::fetch_json(url, context).await?;
     let server = AuthorizationServerMetadata::parse(&document, identifier, &Limits::DEFAULT)?;
-    let grants = &server.grant_types_supported;
-    if !grants.is_empty() && !grants.iter().any(|grant| grant == PRE_AUTHORIZED_CODE) {
-        return Err(bad("the authorization server does not take pre-authorized codes"));
+    let supported = &server.grant_types_supported;
+    // RFC 8414 section 2: what is left out means the code grant.
+    let usual = supported.is_empty() && grant_type == AUTHORIZATION_CODE;
+    let silent = supported.is_empty() && grant_type == PRE_AUTHORIZED_CODE;
+    if !(usual || silent || supported.iter().any(|one| one == grant_type)) {
+        return Err(bad("the authorization server does not take this kind of offer"));
     }
-    if server.token_endpoint.origin() != metadata::issuer_url(identifier)?.origin() {
+    let own = metadata::issuer_url(identifier)?.origin();
+    let endpoints = [
+        Some(&server.token_endpoint),
+        server.authorization_endpoint.as_ref(),
+        server.pushed_authorization_request_endpoint.as_ref(),
+    ];
+    if endpoints.into_iter().flatten().any(|endpoint| endpoint.origin() != own) {
         return Err(Error::untrusted("metadata_endpoint_host", "the token endpoint is on another host"));
     }
     Ok(server)

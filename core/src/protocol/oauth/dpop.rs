@@ -81,7 +81,8 @@ pub fn verify(compact: &str, expect: &DpopExpectation<'_>, limits: &Limits) -> R
     if !expect.algorithms.contains(&header.alg) {
         return Err(Error::untrusted("dpop_alg", "alg is none or not announced"));
     }
-    let jwk = header.jwk.clone().ok_or_else(|| Error::malformed("dpop_parse", "jwk is missing in the header"))?;
+    let jwk =
+        header.jwk.clone().ok_or_else(|| Error::malformed("dpop_parse", "jwk is missing in the header"))?;
     let wrong = |_| Error::untrusted("dpop_signature", "the signature does not match the key in the header");
     let verified = jwt.verify(&jwk.public_key().map_err(wrong)?).map_err(wrong)?;
     let claims = verified.claims();
@@ -200,7 +201,10 @@ mod tests {
         }
     }
 
-    fn proof(key: &SoftwareKey, change: impl FnOnce(&mut Map<String, Value>, &mut Map<String, Value>)) -> String {
+    fn proof(
+        key: &SoftwareKey,
+        change: impl FnOnce(&mut Map<String, Value>, &mut Map<String, Value>),
+    ) -> String {
         let input = DpopInput {
             key: key.public_key(),
             jti: "a",
@@ -248,7 +252,9 @@ mod tests {
             ("dpop_iat", |_, c| drop(c.insert("iat".into(), (NOW - 301).into()))),
             ("dpop_iat", |_, c| drop(c.insert("iat".into(), (NOW + 61).into()))),
             ("dpop_htm", |_, c| drop(c.insert("htm".into(), "GET".into()))),
-            ("dpop_htu", |_, c| drop(c.insert("htu".into(), "https://hospital.example/oid4vci/token".into()))),
+            ("dpop_htu", |_, c| {
+                drop(c.insert("htu".into(), "https://hospital.example/oid4vci/token".into()))
+            }),
             ("dpop_ath", |_, c| drop(c.remove("ath"))),
             ("dpop_ath", |_, c| drop(c.insert("ath".into(), ath("other").into()))),
         ];

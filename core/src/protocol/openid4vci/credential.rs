@@ -25,8 +25,16 @@ pub enum ErrorCode {
     InvalidClient,
     /// `unsupported_grant_type`
     UnsupportedGrantType,
+    /// `unsupported_response_type` (RFC 6749 section 4.1.2.1)
+    UnsupportedResponseType,
+    /// `invalid_scope` (RFC 6749 section 4.1.2.1)
+    InvalidScope,
     /// `invalid_authorization_details` (RFC 9396 section 5)
     InvalidAuthorizationDetails,
+    /// `invalid_dpop_proof` (RFC 9449 section 5)
+    InvalidDpopProof,
+    /// `use_dpop_nonce` (RFC 9449 section 8): the answer carries a nonce.
+    UseDpopNonce,
     /// No access token was sent: 401 without an error code (RFC 6750 section 3.1).
     MissingToken,
     /// `invalid_token`
@@ -47,6 +55,8 @@ pub enum ErrorCode {
     InvalidEncryptionParameters,
     /// `credential_request_denied`
     CredentialRequestDenied,
+    /// `invalid_transaction_id` (OpenID4VCI 1.0 section 9.3)
+    InvalidTransactionId,
     /// `invalid_notification_id`
     InvalidNotificationId,
     /// `invalid_notification_request`
@@ -62,8 +72,12 @@ impl ErrorCode {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidGrant => "invalid_grant",
             Self::InvalidClient => "invalid_client",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::InvalidScope => "invalid_scope",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidAuthorizationDetails => "invalid_authorization_details",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
             Self::MissingToken | Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::InvalidCredentialRequest => "invalid_credential_request",
@@ -73,6 +87,7 @@ impl ErrorCode {
             Self::InvalidNonce => "invalid_nonce",
             Self::InvalidEncryptionParameters => "invalid_encryption_parameters",
             Self::CredentialRequestDenied => "credential_request_denied",
+            Self::InvalidTransactionId => "invalid_transaction_id",
             Self::InvalidNotificationId => "invalid_notification_id",
             Self::InvalidNotificationRequest => "invalid_notification_request",
             Self::ServerError => "server_error",
@@ -218,6 +233,106 @@ fn parse_proofs(proofs: Option<Value>) -> Result<Vec<String>> {
         .collect()
 }
 
+/// A deferred credential request (section 9.1).
+#[derive(Clone, PartialEq, Eq)]
+pub struct DeferredRequest {
+    /// Names the issuance that waits.
+    pub transaction_id: String,
+}
+
+impl fmt::Debug for DeferredRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DeferredRequest")
+    }
+}
+
+impl DeferredRequest {
+    /// Parses a request body. Unknown members are ignored.
+    ///
+    /// # Errors
+    /// `invalid_credential_request` (`deferred_request`).
+    pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, Refusal> {
+        let malformed = ErrorCode::InvalidCredentialRequest.refuse();
+        let value = strict::parse(bytes, limits).map_err(&malformed)?;
+        let id = value.get("transaction_id").and_then(Value::as_str).filter(|id| !id.is_empty());
+        let id =
+            id.ok_or_else(|| malformed(Error::malformed("deferred_request", "transaction_id is missing")))?;
+        Ok(Self { transaction_id: id.to_owned() })
+    }
+
+    /// The request body.
+    pub fn to_value(&self) -> Value {
+        json!({"transaction_id": self.transaction_id})
+    }
+}
+
+/// What the credential and the deferred credential endpoint answer (sections 8.3 and 9.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Issuance {
+    /// The credentials: 200.
+    Issued(CredentialResponse),
+    /// Later: 202.
+    Deferred(Deferral),
+}
+
+/// Credentials that come later. `Debug` hides the transaction id.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Deferral {
+    /// For the deferred credential endpoint.
+    pub transaction_id: String,
+    /// Seconds to wait before asking.
+    pub interval: i64,
+}
+
+impl fmt::Debug for Deferral {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deferral").field("interval", &self.interval).finish_non_exhaustive()
+    }
+}
+
+impl Issuance {
+    /// Parses an answer; `interval` must be positive.
+    ///
+    /// # Errors
+    /// Those of [`CredentialResponse::parse`]; `credential_deferral`: a transaction id without a positive interval, or
+    /// together with credentials.
+    pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self> {
+        let value = strict::parse(bytes, limits)?;
+        let Some(id) = value.get("transaction_id") else {
+            return CredentialResponse::from_value(&value).map(Self::Issued);
+        };
+        let interval = value.get("interval").and_then(Value::as_f64).filter(|secs| *secs > 0.0);
+        match (id.as_str(), interval, value.get("credentials")) {
+            (Some(id), Some(_), None) if !id.is_empty() => Ok(Self::Deferred(Deferral {
+                transaction_id: id.to_owned(),
+                interval: value.get("interval").and_then(Value::as_i64).unwrap_or(1),
+            })),
+            _ => Err(Error::malformed(
+                "credential_deferral",
+                "a deferral without id or interval, or with credentials",
+            )),
+        }
+    }
+
+    /// The response body.
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::Issued(response) => response.to_value(),
+            Self::Deferred(deferral) => {
+                json!({"transaction_id": deferral.transaction_id, "interval": deferral.interval})
+            }
+        }
+    }
+
+    /// The credentials, where there are some.
+    pub fn issued(self) -> Option<CredentialResponse> {
+        match self {
+            Self::Issued(response) => Some(response),
+            Self::Deferred(_) => None,
+        }
+    }
+}
+
 /// A credential response with credentials in it. `Debug` shows the count only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CredentialResponse {
@@ -239,16 +354,12 @@ impl CredentialResponse {
     /// Parses a response with credentials of any format that is carried: strings and objects.
     ///
     /// # Errors
-    /// JSON and size: the codes of [`strict::parse`]. `credential_deferred`: a transaction id instead of credentials.
-    /// `credential_response`: no credential, or one that is neither string nor object.
+    /// JSON and size: the codes of [`strict::parse`]. `credential_response`: no credential, or one that is neither string nor object.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self> {
-        let value = strict::parse(bytes, limits)?;
-        if value.get("transaction_id").is_some() {
-            return Err(Error::unsupported(
-                "credential_deferred",
-                "the issuer defers; this wallet cannot wait",
-            ));
-        }
+        Self::from_value(&strict::parse(bytes, limits)?)
+    }
+
+    fn from_value(value: &Value) -> Result<Self> {
         let bad =
             || Error::malformed("credential_response", "credentials is missing, empty or of the wrong type");
         let all = value
@@ -351,7 +462,7 @@ mod tests {
     #[test]
     fn bad_responses() {
         for (text, code) in [
-            (r#"{"transaction_id":"x","interval":5}"#, "credential_deferred"),
+            (r#"{"transaction_id":"x","interval":5}"#, "credential_response"),
             (r#"{"credentials":[]}"#, "credential_response"),
             (r#"{"credentials":[{"credential":[]}]}"#, "credential_response"),
             ("{}", "credential_response"),
@@ -367,5 +478,33 @@ mod tests {
     fn faults_of_the_server_are_not_the_senders() {
         let refusal = ErrorCode::InvalidProof.refuse()(Error::unavailable("disk", "full"));
         assert_eq!(refusal.code, ErrorCode::ServerError);
+    }
+
+    #[test]
+    fn deferrals() {
+        let parse = |text: &str| Issuance::parse(text.as_bytes(), &Limits::DEFAULT);
+        let deferral = Deferral { transaction_id: "x".into(), interval: 5 };
+        let read = parse(r#"{"transaction_id":"x","interval":5,"y":1}"#).unwrap();
+        assert_eq!(
+            (read.to_value(), read),
+            (json!({"transaction_id":"x","interval":5}), Issuance::Deferred(deferral))
+        );
+        assert!(parse(r#"{"credentials":[{"credential":"a"}]}"#).unwrap().issued().is_some());
+        for text in [
+            r#"{"transaction_id":"x"}"#,
+            r#"{"transaction_id":"x","interval":0}"#,
+            r#"{"transaction_id":"","interval":5}"#,
+            r#"{"transaction_id":1,"interval":5}"#,
+            r#"{"transaction_id":"x","interval":5,"credentials":[]}"#,
+        ] {
+            assert_eq!(parse(text).unwrap_err().code(), "credential_deferral", "{text}");
+        }
+        let request = DeferredRequest { transaction_id: "x".into() };
+        let body = request.to_value().to_string();
+        assert_eq!(DeferredRequest::parse(body.as_bytes(), &Limits::DEFAULT).unwrap(), request);
+        for bad in ["", "[]", "{}", r#"{"transaction_id":1}"#, r#"{"transaction_id":""}"#] {
+            let refused = DeferredRequest::parse(bad.as_bytes(), &Limits::DEFAULT).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::InvalidCredentialRequest, "{bad}");
+        }
     }
 }

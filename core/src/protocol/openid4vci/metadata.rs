@@ -56,6 +56,9 @@ pub struct CredentialIssuerMetadata {
     /// Nonce endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce_endpoint: Option<Url>,
+    /// Deferred credential endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deferred_credential_endpoint: Option<Url>,
     /// Notification endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification_endpoint: Option<Url>,
@@ -297,6 +300,24 @@ pub struct ClaimDisplay {
 pub struct AuthorizationServerMetadata {
     /// Identifier; must equal the one the document was fetched for.
     pub issuer: String,
+    /// Authorization endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_endpoint: Option<Url>,
+    /// Pushed authorization request endpoint (RFC 9126 section 5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed_authorization_request_endpoint: Option<Url>,
+    /// Whether requests must be pushed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_pushed_authorization_requests: bool,
+    /// PKCE methods (RFC 8414).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub code_challenge_methods_supported: Vec<String>,
+    /// Whether answers carry `iss` (RFC 9207 section 3).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub authorization_response_iss_parameter_supported: bool,
+    /// Scope values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes_supported: Vec<String>,
     /// Token endpoint.
     pub token_endpoint: Url,
     /// Grant types.
@@ -308,6 +329,9 @@ pub struct AuthorizationServerMetadata {
     /// Client authentication methods of the token endpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_endpoint_auth_methods_supported: Vec<String>,
+    /// Algorithms of DPoP proofs (RFC 9449 section 5.1); empty when the server does not take them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dpop_signing_alg_values_supported: Vec<String>,
     /// Types of authorization details (RFC 9396 section 10).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorization_details_types_supported: Vec<String>,
@@ -401,6 +425,7 @@ mod tests {
                 authorization_servers: vec![],
                 credential_endpoint: Url::parse("https://a.example/c").unwrap(),
                 nonce_endpoint: None,
+                deferred_credential_endpoint: None,
                 notification_endpoint: None,
                 batch_credential_issuance: None,
                 credential_response_encryption: None,

@@ -24,9 +24,12 @@ pub struct CredentialOffer {
     pub grants: Grants,
 }
 
-/// The grants of an offer; only the pre-authorized code grant is carried.
+/// The grants of an offer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grants {
+    /// `authorization_code`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_code: Option<AuthorizationCodeGrant>,
     /// `urn:ietf:params:oauth:grant-type:pre-authorized_code`
     #[serde(
         rename = "urn:ietf:params:oauth:grant-type:pre-authorized_code",
@@ -38,8 +41,19 @@ pub struct Grants {
 
 impl Grants {
     fn is_empty(&self) -> bool {
-        self.pre_authorized_code.is_none()
+        self.pre_authorized_code.is_none() && self.authorization_code.is_none()
     }
+}
+
+/// The authorization code grant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorizationCodeGrant {
+    /// To be sent with the authorization request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_state: Option<String>,
+    /// Which authorization server to use, when the issuer names several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_server: Option<String>,
 }
 
 /// The pre-authorized code grant. `Debug` hides the code.
@@ -207,6 +221,7 @@ mod tests {
                     }),
                     authorization_server: None,
                 }),
+                ..Grants::default()
             },
         }
     }

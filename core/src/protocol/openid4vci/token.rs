@@ -1,4 +1,4 @@
-//! Token endpoint messages of the pre-authorized code grant (OpenID4VCI 1.0 section 6, RFC 6749 section 5).
+//! Token endpoint messages (OpenID4VCI 1.0 section 6; RFC 6749 sections 4.1.3, 5 and 6).
 
 use std::fmt;
 
@@ -9,18 +9,46 @@ use super::authorization_details::{self, AuthorizationDetail};
 use crate::encoding::json;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
+use crate::protocol::oauth::dpop;
+use crate::protocol::oauth::form::Form;
 
-/// Longest value of one form parameter, in bytes.
-const MAX_PARAMETER: usize = 4096;
+/// Grant type of the authorization code flow (RFC 6749 section 4.1.3).
+pub const AUTHORIZATION_CODE: &str = "authorization_code";
+/// Grant type of refreshing (RFC 6749 section 6).
+pub const REFRESH_TOKEN: &str = "refresh_token";
 
-/// A token request with a pre-authorized code. `Debug` hides code and transaction code.
+/// What a token request stands on.
+#[derive(Clone, PartialEq, Eq)]
+pub enum TokenGrant {
+    /// The code of an offer.
+    PreAuthorized {
+        /// The code.
+        code: String,
+        /// The transaction code, if one was sent.
+        tx_code: Option<String>,
+    },
+    /// The code of an authorization response.
+    AuthorizationCode {
+        /// The code.
+        code: String,
+        /// The redirect URI of the authorization request.
+        redirect_uri: String,
+        /// The PKCE verifier.
+        code_verifier: String,
+    },
+    /// A refresh token.
+    Refresh {
+        /// The token.
+        refresh_token: String,
+    },
+}
+
+/// A token request. `Debug` hides codes and tokens.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenRequest {
-    /// The code of the offer.
-    pub pre_authorized_code: String,
-    /// The transaction code, if one was sent.
-    pub tx_code: Option<String>,
-    /// The client identifier, if one was sent; clients do not authenticate.
+    /// What it stands on.
+    pub grant: TokenGrant,
+    /// The client identifier, if one was sent.
     pub client_id: Option<String>,
     /// The credentials that are wanted of those that were offered; empty: all, named by their configurations.
     pub authorization_details: Vec<AuthorizationDetail>,
@@ -40,20 +68,23 @@ impl TokenRequest {
     /// `authorization_details`: see [`authorization_details::parse`].
     pub fn parse_form(body: &[u8], limits: &Limits) -> Result<Self> {
         let form = Form::parse(body, limits)?;
-        match form.one("grant_type")? {
-            None => return Err(Error::malformed("token_form", "grant_type is missing")),
-            Some(PRE_AUTHORIZED_CODE) => {}
-            Some(_) => {
-                return Err(Error::unsupported("token_grant_type", "only the pre-authorized code grant"));
-            }
-        }
-        let code = form.one("pre-authorized_code")?.filter(|code| !code.is_empty());
+        let owned = |name: &'static str| form.required(name).map(str::to_owned);
+        let grant = match form.required("grant_type")? {
+            PRE_AUTHORIZED_CODE => TokenGrant::PreAuthorized {
+                code: owned("pre-authorized_code")?,
+                tx_code: form.one("tx_code")?.map(str::to_owned),
+            },
+            AUTHORIZATION_CODE => TokenGrant::AuthorizationCode {
+                code: owned("code")?,
+                redirect_uri: owned("redirect_uri")?,
+                code_verifier: owned("code_verifier")?,
+            },
+            REFRESH_TOKEN => TokenGrant::Refresh { refresh_token: owned("refresh_token")? },
+            _ => return Err(Error::unsupported("token_grant_type", "no such grant type here")),
+        };
         Ok(Self {
-            pre_authorized_code: code
-                .ok_or_else(|| Error::malformed("token_form", "pre-authorized_code is missing"))?
-                .to_owned(),
-            tx_code: form.one("tx_code")?.map(str::to_owned),
-            client_id: form.one("client_id")?.filter(|id| !id.is_empty()).map(str::to_owned),
+            grant,
+            client_id: form.one("client_id")?.map(str::to_owned),
             authorization_details: match form.one("authorization_details")? {
                 None => Vec::new(),
                 Some(text) => authorization_details::parse(text, limits)
@@ -67,50 +98,29 @@ impl TokenRequest {
     /// # Errors
     /// None in practice: see [`authorization_details::to_parameter`].
     pub fn to_form(&self) -> Result<Vec<(&'static str, String)>> {
-        let mut form = vec![
-            ("grant_type", PRE_AUTHORIZED_CODE.to_owned()),
-            ("pre-authorized_code", self.pre_authorized_code.clone()),
-        ];
-        form.extend(self.tx_code.clone().map(|code| ("tx_code", code)));
+        let mut form = match self.grant.clone() {
+            TokenGrant::PreAuthorized { code, tx_code } => {
+                let mut form =
+                    vec![("grant_type", PRE_AUTHORIZED_CODE.to_owned()), ("pre-authorized_code", code)];
+                form.extend(tx_code.map(|code| ("tx_code", code)));
+                form
+            }
+            TokenGrant::AuthorizationCode { code, redirect_uri, code_verifier } => vec![
+                ("grant_type", AUTHORIZATION_CODE.to_owned()),
+                ("code", code),
+                ("redirect_uri", redirect_uri),
+                ("code_verifier", code_verifier),
+            ],
+            TokenGrant::Refresh { refresh_token } => {
+                vec![("grant_type", REFRESH_TOKEN.to_owned()), ("refresh_token", refresh_token)]
+            }
+        };
         form.extend(self.client_id.clone().map(|id| ("client_id", id)));
         if !self.authorization_details.is_empty() {
             let details = authorization_details::to_parameter(&self.authorization_details)?;
             form.push(("authorization_details", details));
         }
         Ok(form)
-    }
-}
-
-/// The pairs of a form, read strictly: RFC 6749 section 3.2 forbids repeated parameters.
-struct Form(Vec<(String, String)>);
-
-impl Form {
-    fn parse(body: &[u8], limits: &Limits) -> Result<Self> {
-        let bad = |detail: &'static str| Error::malformed("token_form", detail);
-        if body.len() > limits.json_bytes {
-            return Err(bad("the form is too long"));
-        }
-        let text = std::str::from_utf8(body).map_err(|_| bad("the form is not UTF-8"))?;
-        let pairs: Vec<(String, String)> =
-            url::form_urlencoded::parse(body).map(|(n, v)| (n.into_owned(), v.into_owned())).collect();
-        // The decoder replaces what is not UTF-8; nothing legitimate here contains the replacement character.
-        let replaced = |s: &str| s.contains(char::REPLACEMENT_CHARACTER);
-        if replaced(text) || pairs.iter().any(|(n, v)| replaced(n) || replaced(v)) {
-            return Err(bad("a parameter is not UTF-8"));
-        }
-        if pairs.iter().any(|(n, v)| n.len() > MAX_PARAMETER || v.len() > MAX_PARAMETER) {
-            return Err(bad("a parameter is too long"));
-        }
-        Ok(Self(pairs))
-    }
-
-    fn one(&self, name: &str) -> Result<Option<&str>> {
-        let mut values = self.0.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str());
-        let first = values.next();
-        match values.next() {
-            None => Ok(first),
-            Some(_) => Err(Error::malformed("token_form", "a parameter is repeated")),
-        }
     }
 }
 
@@ -124,6 +134,9 @@ pub struct TokenResponse {
     /// Lifetime in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<i64>,
+    /// For the next access token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
     /// Authorization details (RFC 9396): present when the server wants `credential_identifier` to be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization_details: Option<Vec<AuthorizationDetail>>,
@@ -139,13 +152,22 @@ impl TokenResponse {
     /// Parses a response.
     ///
     /// # Errors
-    /// JSON and size: the codes of [`json::parse`]. `token_type`: not a bearer token.
+    /// JSON and size: the codes of [`json::parse`]. `token_type`: neither a bearer token nor bound by DPoP.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self> {
         let response: Self = json::parse_as(bytes, limits)?;
-        if !response.token_type.eq_ignore_ascii_case("bearer") || response.access_token.is_empty() {
-            return Err(Error::unsupported("token_type", "the token is not a bearer token"));
+        let bearer = response.token_type.eq_ignore_ascii_case("bearer");
+        if !(bearer || response.is_bound()) || response.access_token.is_empty() {
+            return Err(Error::unsupported(
+                "token_type",
+                "the token is neither a bearer token nor bound by DPoP",
+            ));
         }
         Ok(response)
+    }
+
+    /// Whether the token is bound to the key of the DPoP proof (RFC 9449 section 5).
+    pub fn is_bound(&self) -> bool {
+        self.token_type.eq_ignore_ascii_case(dpop::TOKEN_TYPE)
     }
 }
 
@@ -179,8 +201,7 @@ mod tests {
     #[test]
     fn reads_what_it_writes() {
         let request = TokenRequest {
-            pre_authorized_code: "a+b c&d".into(),
-            tx_code: Some("1234".into()),
+            grant: TokenGrant::PreAuthorized { code: "a+b c&d".into(), tx_code: Some("1234".into()) },
             client_id: Some("http://localhost:8802".into()),
             authorization_details: vec![AuthorizationDetail::of("a")],
         };
@@ -200,8 +221,10 @@ mod tests {
             (format!("{GRANT}&pre-authorized_code=x&pre-authorized_code=x"), "token_form"),
             (format!("{GRANT}&{GRANT}&pre-authorized_code=x"), "token_form"),
             (format!("{GRANT}&pre-authorized_code=%ff"), "token_form"),
-            (format!("{GRANT}&pre-authorized_code={}", "x".repeat(5000)), "token_form"),
-            ("grant_type=authorization_code&code=x".to_owned(), "token_grant_type"),
+            (format!("{GRANT}&pre-authorized_code={}", "x".repeat(20_000)), "token_form"),
+            ("grant_type=password&username=x".to_owned(), "token_grant_type"),
+            ("grant_type=authorization_code&code=x".to_owned(), "token_form"),
+            ("grant_type=refresh_token".to_owned(), "token_form"),
             ("{\"grant_type\":1}".to_owned(), "token_form"),
             (format!("{GRANT}&pre-authorized_code=x&authorization_details=%5B"), "authorization_details"),
         ] {
@@ -218,7 +241,9 @@ mod tests {
         let ok = br#"{"access_token":"t","token_type":"bearer","expires_in":600}"#;
         assert_eq!(TokenResponse::parse(ok, &Limits::DEFAULT).unwrap().expires_in, Some(600));
         let dpop = br#"{"access_token":"t","token_type":"DPoP"}"#;
-        assert_eq!(TokenResponse::parse(dpop, &Limits::DEFAULT).unwrap_err().code(), "token_type");
+        assert!(TokenResponse::parse(dpop, &Limits::DEFAULT).unwrap().is_bound());
+        let other = br#"{"access_token":"t","token_type":"mac"}"#;
+        assert_eq!(TokenResponse::parse(other, &Limits::DEFAULT).unwrap_err().code(), "token_type");
         let error = ErrorResponse::new("invalid_grant", "„quoted\" \\ ä");
         assert!(
             error
