@@ -71,7 +71,8 @@ impl Client {
 
 /// The usual proof for `path`.
 pub(crate) fn parts<'a>(path: &'a str, nonce: &'a str, token: Option<&'a str>) -> Parts<'a> {
-    let jti = Box::leak((&SystemRandom as &dyn Random).token(16).into_boxed_str());
+    let random: &dyn Random = &SystemRandom;
+    let jti = Box::leak(random.token(16).into_boxed_str());
     Parts { jti, htm: "POST", path, nonce: Some(nonce), token, age: 0 }
 }
 
