@@ -3648,7 +3648,12 @@ class KeyPurpose(enum.Enum):
     HK: key proofs at issuance and key-binding JWTs at presentation.
 """
 
-    AUTHENTICATOR_KEY = 1
+    TOKEN_BINDING = 1
+    """
+    The key that access tokens of one issuance are bound to (DPoP); needs no user.
+"""
+
+    AUTHENTICATOR_KEY = 2
     """
     AK: WebAuthn registrations and assertions of the authenticator embedded in the wallet.
 """
@@ -3662,12 +3667,16 @@ class _UniffiFfiConverterTypeKeyPurpose(_UniffiConverterRustBuffer):
         if variant == 1:
             return KeyPurpose.HOLDER_KEY
         if variant == 2:
+            return KeyPurpose.TOKEN_BINDING
+        if variant == 3:
             return KeyPurpose.AUTHENTICATOR_KEY
         raise InternalError("Raw enum value doesn't match any cases")
 
     @staticmethod
     def check_lower(value):
         if value == KeyPurpose.HOLDER_KEY:
+            return
+        if value == KeyPurpose.TOKEN_BINDING:
             return
         if value == KeyPurpose.AUTHENTICATOR_KEY:
             return
@@ -3677,8 +3686,10 @@ class _UniffiFfiConverterTypeKeyPurpose(_UniffiConverterRustBuffer):
     def write(value, buf):
         if value == KeyPurpose.HOLDER_KEY:
             buf.write_i32(1)
-        if value == KeyPurpose.AUTHENTICATOR_KEY:
+        if value == KeyPurpose.TOKEN_BINDING:
             buf.write_i32(2)
+        if value == KeyPurpose.AUTHENTICATOR_KEY:
+            buf.write_i32(3)
 
 
 

@@ -65,6 +65,8 @@ impl From<PlatformError> for core::PlatformError {
 pub enum KeyPurpose {
     /// HK: key proofs at issuance and key-binding JWTs at presentation.
     HolderKey,
+    /// The key that access tokens of one issuance are bound to (DPoP); needs no user.
+    TokenBinding,
     /// AK: WebAuthn registrations and assertions of the authenticator embedded in the wallet.
     AuthenticatorKey,
 }

@@ -109,7 +109,7 @@ pub async fn prepare<'a>(
 ) -> Result<PreparedIssuance> {
     let acceptance = acceptance.into();
     let Flow::PreAuthorized(grant) = &review.flow else {
-        return Err(Error::misuse("offer_grant", "this offer needs a sign-in first"));
+        return Err(Error::unsupported("offer_grant", "this offer needs a sign-in with the issuer first"));
     };
     let tx_code = match (&review.tx_code, acceptance.tx_code.map(str::trim)) {
         (Some(_), None | Some("")) => {

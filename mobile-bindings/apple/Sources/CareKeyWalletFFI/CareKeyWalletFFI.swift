@@ -8235,6 +8235,10 @@ public enum KeyPurpose: Equatable, Hashable {
      */
     case holderKey
     /**
+     * The key that access tokens of one issuance are bound to (DPoP); needs no user.
+     */
+    case tokenBinding
+    /**
      * AK: WebAuthn registrations and assertions of the authenticator embedded in the wallet.
      */
     case authenticatorKey
@@ -8261,7 +8265,9 @@ public struct FfiConverterTypeKeyPurpose: FfiConverterRustBuffer {
 
         case 1: return .holderKey
 
-        case 2: return .authenticatorKey
+        case 2: return .tokenBinding
+
+        case 3: return .authenticatorKey
 
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -8275,8 +8281,12 @@ public struct FfiConverterTypeKeyPurpose: FfiConverterRustBuffer {
             writeInt(&buf, Int32(1))
 
 
-        case .authenticatorKey:
+        case .tokenBinding:
             writeInt(&buf, Int32(2))
+
+
+        case .authenticatorKey:
+            writeInt(&buf, Int32(3))
 
         }
     }

@@ -10109,6 +10109,10 @@ enum class KeyPurpose {
      */
     HOLDER_KEY,
     /**
+     * The key that access tokens of one issuance are bound to (DPoP); needs no user.
+     */
+    TOKEN_BINDING,
+    /**
      * AK: WebAuthn registrations and assertions of the authenticator embedded in the wallet.
      */
     AUTHENTICATOR_KEY;
