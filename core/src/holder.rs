@@ -214,3 +214,33 @@ pub struct WalletIdentity {
     /// WebAuthn user handle, 1 to 64 bytes, the same for the life of the wallet, base64url; random, says nothing.
     pub user_handle: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Records of the time when a format was any text, and there was one.
+    #[test]
+    fn records_of_earlier_wallets_are_read() {
+        let record = json!({
+            "id": "a", "format": "dc+sd-jwt", "credential": "eyJ~", "vct": "urn:t", "configuration_id": "c",
+            "hk_alias": "k", "issuer": "i", "credential_issuer": "i", "issuer_name": "I", "issuer_trusted": true,
+            "display": { "name": "N" }, "issued_at": 1,
+        });
+        let read: StoredCredential = serde_json::from_value(record.clone()).unwrap();
+        assert_eq!(read.format, CredentialFormat::DcSdJwt);
+        assert_eq!(serde_json::to_value(&read).unwrap(), record);
+    }
+
+    #[test]
+    fn labels_of_w3c_claims() {
+        let label = ClaimLabel { path: vec!["given_name".into()], name: "Given names".into() };
+        let display = CredentialDisplay { claims: vec![label], ..CredentialDisplay::default() };
+        for path in [&["given_name".into()][..], &["credentialSubject".into(), "given_name".into()]] {
+            assert_eq!(display.label(path), Some("Given names"));
+        }
+        assert_eq!(display.label(&["credentialSubject".into()]), None);
+    }
+}
