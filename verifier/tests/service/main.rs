@@ -17,5 +17,6 @@ mod once;
 mod portal;
 mod status;
 mod vc_api;
+mod ways;
 #[path = "../../../core/tests/support/world.rs"]
 mod world;

@@ -74,6 +74,10 @@ impl Verifier {
         Self::start_in(|world, config| change(world, &mut config.trust)).await
     }
 
+    pub async fn start_with_world(change: impl FnOnce(&World, &mut Config)) -> Self {
+        Self::start_in(change).await
+    }
+
     async fn start_in(change: impl FnOnce(&World, &mut Config)) -> Self {
         let world = Arc::new(World::new());
         let folder = tempfile::tempdir().unwrap();
