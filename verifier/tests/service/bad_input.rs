@@ -228,3 +228,45 @@ async fn encrypted_answers_that_make_no_sense() {
     assert_eq!(verifier.state(&id).await, before);
     assert_eq!(verifier.post_form(&path, form).await.status, 200);
 }
+
+/// JWEs that would cost the verifier more than the sender: each is refused before it is computed.
+#[tokio::test]
+async fn encrypted_answers_that_cost() {
+    let verifier = Verifier::start().await;
+    let credentials = [verifier.credential().await];
+    let (id, link) = verifier.create(json!({})).await;
+    let form = verifier.form_for(&link, &credentials).await;
+    let before = verifier.state(&id).await;
+    let path = format!("/oid4vp/responses/{id}");
+    let jwe = url::form_urlencoded::parse(&form).find(|(name, _)| name == "response").unwrap().1.into_owned();
+    let (header, rest) = jwe.split_once('.').unwrap();
+    let header: Value = serde_json::from_slice(&base64url::decode(header).unwrap()).unwrap();
+    let with = |name: &str, value: Value| {
+        let mut header = header.clone();
+        header[name] = value;
+        format!("{}.{rest}", base64url::encode(header.to_string().as_bytes()))
+    };
+    let bomb = base64url::encode(&carekey_core::encoding::deflate::raw_compress(&vec![0; 64 << 20]));
+    let zipped = with("zip", json!("DEF"));
+    let bomb =
+        format!("{}..AAAAAAAAAAAAAAAA.{bomb}.AAAAAAAAAAAAAAAAAAAAAA", zipped.split('.').next().unwrap());
+    for token in [
+        zipped.clone(),
+        bomb,
+        with("alg", json!("none")),
+        with("alg", json!("dir")),
+        with("alg", json!("ECDH-ES+A256KW")),
+        with("alg", json!("PBES2-HS512+A256KW")),
+        with("p2c", json!(u64::MAX)),
+        with("enc", json!("A192GCM")),
+        with("crit", json!(["x"])),
+        with("kid", json!("x".repeat(20_000))),
+    ] {
+        let reply = verifier.post_form(&path, encoded(&[("response", &token)])).await;
+        assert_eq!((reply.status, reply.code().as_str()), (400, "response_encryption"), "{}", token.len());
+    }
+    let oversized = format!("{jwe}{}", "A".repeat(300_000));
+    assert_eq!(verifier.post_form(&path, encoded(&[("response", &oversized)])).await.status, 413);
+    assert_eq!(verifier.state(&id).await, before);
+    assert_eq!(verifier.post_form(&path, form).await.status, 200);
+}

@@ -13,6 +13,7 @@ use crate::portal::Verifier;
 use crate::world::{AK_ID, NOW, ORIGIN, RP_ID};
 
 /// A true answer, taken apart.
+#[derive(Clone)]
 struct Answer {
     id: String,
     state: String,
@@ -167,4 +168,25 @@ async fn a_step_up_that_fails_closes_the_request() {
     claims.insert("exp".into(), json!(claims["exp"].as_i64().unwrap() - 1));
     let moved = verifier.send_forged(&answer, &claims, "kb+jwt", None).await;
     assert_eq!(moved, (400, "challenge_mismatch".into()));
+}
+
+/// A disclosure twice, one that nobody signed, one too little: each with a proof of the right key over just that.
+#[tokio::test]
+async fn other_disclosures_than_the_issuer_signed() {
+    let verifier = Verifier::start().await;
+    let answer = verifier.answer().await;
+    let before = verifier.state(&answer.id).await;
+    let parts: Vec<&str> = answer.sd_jwt.split('~').collect();
+    let twice = [&parts[..2], &parts[1..]].concat().join("~");
+    let foreign = format!("{}~WyJzYWx0c2FsdHNhbHQiLCJyb2xlIiwiYWRtaW4iXQ", answer.sd_jwt);
+    for sd_jwt in [twice, foreign] {
+        let mut claims = answer.claims.clone();
+        let hash = base64url::encode(&carekey_core::encoding::sha256(format!("{sd_jwt}~").as_bytes()));
+        claims.insert("sd_hash".into(), json!(hash));
+        let changed = Answer { sd_jwt, ..answer.clone() };
+        let (status, code) = verifier.send_forged(&changed, &claims, "kb+jwt", None).await;
+        assert_eq!((status, code.as_str()), (400, "presentation_malformed"));
+    }
+    assert_eq!(verifier.state(&answer.id).await, before);
+    assert_eq!(verifier.send_forged(&answer, &answer.claims, "kb+jwt", None).await.0, 200);
 }

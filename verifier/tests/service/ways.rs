@@ -1,12 +1,14 @@
 //! The ways of request and answer beside `direct_post`: Digital Credentials API, `fragment`, back to the same browser; and
 //! verifier attestations, registered transactions, authorities, credentials without holder's proof.
 
+use carekey_core::did::key as did_key;
+use carekey_core::encoding::base64url;
 use carekey_core::holder::StoredCredential;
 use carekey_core::holder::presentation::{self, Delivery, PresentationContext, PresentationRules};
 use carekey_core::jose::jwk::{Jwk, JwkSet};
-use carekey_core::jose::jwt;
+use carekey_core::jose::{jws, jwt};
 use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
-use carekey_core::protocol::openid4vp::digital_credentials::DigitalCredentialRequest;
+use carekey_core::protocol::openid4vp::digital_credentials::{DigitalCredentialRequest, ExchangeProtocol};
 use carekey_core::protocol::openid4vp::signed_request::VerifierAuthentication;
 use carekey_core::protocol::openid4vp::transaction_types::TransactionTypes;
 use carekey_core::trust::{Attester, KnownAuthorities};
@@ -111,6 +113,65 @@ async fn digital_credentials_api() {
             assert_eq!(verifier.bring(&id, &answer).await.code(), "response_replayed");
         }
     }
+}
+
+/// Appendix A.3.2.2: the wallet takes the first signature whose verifier it knows, whatever stands beside it.
+#[tokio::test]
+async fn multi_signed() {
+    let verifier = Verifier::start().await;
+    let credentials = [verifier.credential().await];
+    let (_, made) = verifier.create_digital(json!({"response_mode": "dc_api"})).await;
+    let compact = made[0].data["request"].as_str().unwrap();
+    let payload = base64url::decode(compact.split('.').nth(1).unwrap()).unwrap();
+    let mut claims: serde_json::Map<String, Value> = serde_json::from_slice(&payload).unwrap();
+    claims.remove("client_id");
+    let key = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
+    let did = did_key::encode(key.public_key()).unwrap();
+    let kid = did.with_fragment(did.method_specific_id()).unwrap().to_string();
+    let signed = |client_id: &str, key: &SoftwareKey, claims: &serde_json::Map<String, Value>| {
+        let header = json!({"kid": kid, "client_id": client_id}).as_object().unwrap().clone();
+        let compact = jws::sign(header, Value::Object(claims.clone()).to_string().as_bytes(), key).unwrap();
+        let parts: Vec<String> = compact.split('.').map(Into::into).collect();
+        (json!({"protected": parts[0], "signature": parts[2]}), parts[1].clone())
+    };
+    let own = format!("decentralized_identifier:{did}");
+    let (good, payload) = signed(&own, &key, &claims);
+    let (foreign, _) = signed("x509_hash:AAAA", &key, &claims);
+    let (unknown, _) = signed("openid_federation:https://x.example", &key, &claims);
+    let stranger = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
+    let (forged, _) = signed(&own, &stranger, &claims);
+    let request = |signatures: Vec<&Value>, wrapped: bool| {
+        let inner = json!({"payload": payload, "signatures": signatures});
+        let data = if wrapped { json!({ "request": inner }) } else { inner };
+        vec![DigitalCredentialRequest { protocol: ExchangeProtocol::Multisigned, data }]
+    };
+    let trust = verifier.trust();
+    let context = verifier.context(&trust);
+    let review = async |requests: Vec<DigitalCredentialRequest>, origin: &str| {
+        presentation::review_digital(&requests, origin, &credentials, &context).await
+    };
+    let origin = verifier.origin();
+    for wrapped in [true, false] {
+        let review = review(request(vec![&unknown, &foreign, &good], wrapped), &origin).await.unwrap();
+        assert_eq!(review.client_id(), own);
+    }
+    for (signatures, origin, code) in [
+        (vec![&good], "https://evil.example", "request_origin"),
+        (vec![&forged], origin.as_str(), "signature_invalid"),
+        (vec![&unknown], origin.as_str(), "client_id_prefix"),
+        (vec![], origin.as_str(), "request_object"),
+        (vec![&good; 9], origin.as_str(), "request_object"),
+    ] {
+        let refused = review(request(signatures, true), origin).await;
+        assert_eq!(refused.unwrap_err().code(), code);
+    }
+    // `client_id` belongs to the signature, not to the payload.
+    claims.insert("client_id".into(), json!(own));
+    let (twice, payload) = signed(&own, &key, &claims);
+    let data = json!({"payload": payload, "signatures": [twice]});
+    let both = vec![DigitalCredentialRequest { protocol: ExchangeProtocol::Multisigned, data }];
+    assert_eq!(review(both, &origin).await.unwrap_err().code(), "client_id_prefix");
+    assert_eq!(review(Vec::new(), &origin).await.unwrap_err().code(), "dc_api_protocol");
 }
 
 #[tokio::test]
