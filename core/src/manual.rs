@@ -12,6 +12,12 @@ pub mod trust {}
 #[doc = include_str!("manual/howto.md")]
 pub mod howto {}
 
+#[doc = include_str!("manual/presentation.md")]
+pub mod presentation {}
+
+#[doc = include_str!("manual/openid4vp_requirements.md")]
+pub mod openid4vp_requirements {}
+
 #[doc = include_str!("manual/conformance.md")]
 pub mod conformance {}
 

@@ -2,17 +2,20 @@
 //! verifier attestations, registered transactions, authorities, credentials without holder's proof.
 
 use carekey_core::did::key as did_key;
-use carekey_core::encoding::base64url;
+use carekey_core::encoding::{base64, base64url};
 use carekey_core::holder::StoredCredential;
 use carekey_core::holder::presentation::{self, Delivery, PresentationContext, PresentationRules};
 use carekey_core::jose::jwk::{Jwk, JwkSet};
 use carekey_core::jose::{jws, jwt};
 use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
+use carekey_core::limits::Limits;
 use carekey_core::protocol::openid4vp::digital_credentials::{DigitalCredentialRequest, ExchangeProtocol};
-use carekey_core::protocol::openid4vp::signed_request::VerifierAuthentication;
+use carekey_core::protocol::openid4vp::signed_request::{
+    RequestEvidence, UnverifiedRequest, VerifierAuthentication,
+};
 use carekey_core::protocol::openid4vp::transaction_types::TransactionTypes;
-use carekey_core::trust::{Attester, KnownAuthorities};
-use carekey_core::x509::TrustAnchor;
+use carekey_core::trust::{Attester, KnownAuthorities, VerifierTrust};
+use carekey_core::x509::{Certificate, TrustAnchor, UnverifiedChain};
 use carekey_service::limit::LimitConfig;
 use carekey_verifier::config::AuthorityConfig;
 use serde_json::{Value, json};
@@ -517,6 +520,96 @@ async fn wallet_metadata_is_heeded() {
     let limits = carekey_core::limits::Limits::DEFAULT;
     let (_, signed) = carekey_core::jose::jwe::decrypt(&object.text, &key, &limits).unwrap();
     assert_eq!(signed.iter().filter(|byte| **byte == b'.').count(), 2);
+}
+
+/// HAIP 1.0 section 5: certificates, encryption keys, algorithms.
+#[tokio::test]
+async fn the_request_object_is_as_haip_demands() {
+    let verifier = Verifier::start().await;
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let (id, _) = verifier.create(json!({})).await;
+        let object = verifier.get(&format!("/oid4vp/requests/{id}")).await.text;
+        let part = |at: usize| -> Value {
+            serde_json::from_slice(&base64url::decode(object.split('.').nth(at).unwrap()).unwrap()).unwrap()
+        };
+        let (header, claims) = (part(0), part(1));
+        assert_eq!((&header["alg"], &header["typ"]), (&json!("ES256"), &json!("oauth-authz-req+jwt")));
+        let x5c: Vec<Vec<u8>> = header["x5c"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| base64::decode(one.as_str().unwrap()).unwrap())
+            .collect();
+        let anchor = TrustAnchor::from_der(&verifier.app.anchor().unwrap()).unwrap();
+        assert!(!x5c.iter().any(|der| der == anchor.certificate().as_der()), "the anchor stays at home");
+        let leaf = Certificate::from_der(&x5c[0]).unwrap();
+        let own = TrustAnchor::from_der(&x5c[0]).unwrap();
+        assert_ne!(leaf.subject(), anchor.subject());
+        assert_eq!(own.subject(), leaf.subject());
+        let chain = UnverifiedChain::from_der(&x5c, &Limits::DEFAULT).unwrap();
+        chain.verify(&[anchor], NOW).unwrap();
+        let hash = base64url::encode(&carekey_core::encoding::sha256(&x5c[0]));
+        assert_eq!(claims["client_id"], format!("x509_hash:{hash}"));
+        assert_eq!(
+            (&claims["response_type"], &claims["response_mode"]),
+            (&json!("vp_token"), &json!("direct_post.jwt"))
+        );
+        let metadata = &claims["client_metadata"];
+        assert_eq!(metadata["encrypted_response_enc_values_supported"], json!(["A128GCM", "A256GCM"]));
+        let key = &metadata["jwks"]["keys"][0];
+        assert_eq!(
+            (&key["kty"], &key["crv"], &key["alg"]),
+            (&json!("EC"), &json!("P-256"), &json!("ECDH-ES"))
+        );
+        assert!(claims["nonce"].as_str().unwrap().len() >= 43, "256 bits");
+        seen.push((key["x"].clone(), claims["nonce"].clone(), claims["state"].clone()));
+    }
+    assert!(seen[0].0 != seen[1].0 && seen[0].1 != seen[1].1 && seen[0].2 != seen[1].2);
+}
+
+#[tokio::test]
+async fn certificates_that_do_not_count() {
+    let verifier = Verifier::start().await;
+    let (_, link) = verifier.create(json!({"client_id_prefix": "x509_san_dns", "expires_in": 86_400})).await;
+    let review = async |trust: &VerifierTrust| {
+        presentation::review(&link, &[], &verifier.context(trust))
+            .await
+            .map(drop)
+            .map_err(|error| error.code())
+    };
+    let trust = verifier.trust();
+    assert_eq!(review(&trust).await, Ok(()));
+    let hospital = TrustAnchor::from_pem(verifier.world.authority.pem().as_bytes()).unwrap();
+    assert_eq!(review(&VerifierTrust::new(hospital, Vec::new())).await, Err("x509_untrusted"));
+    let elsewhere = link
+        .replace("x509_san_dns%3A127.0.0.1", "x509_san_dns%3Aportal.example")
+        .replace("x509_san_dns%3Alocalhost", "x509_san_dns%3Aportal.example");
+    assert_ne!(elsewhere, link);
+    let swapped = presentation::review(&elsewhere, &[], &verifier.context(&trust)).await;
+    assert_eq!(swapped.unwrap_err().code(), "client_id_mismatch");
+    // The object was fetched in time; the certificate has meanwhile expired.
+    let (id, _) = verifier.create(json!({"client_id_prefix": "x509_hash"})).await;
+    let object = verifier.get(&format!("/oid4vp/requests/{id}")).await.text;
+    let request = UnverifiedRequest::parse(&object, &Limits::DEFAULT).unwrap();
+    let client_id = request.client_id().clone();
+    let evidence = |now| RequestEvidence {
+        client_id: Some(&client_id),
+        wallet_nonce: None,
+        trust: &trust,
+        did_document: None,
+        now,
+    };
+    assert!(request.clone().authenticate(&evidence(NOW)).is_ok());
+    let late = request.authenticate(&evidence(NOW.plus(10 * 365 * 86_400)));
+    assert_eq!(late.unwrap_err().code(), "request_expired");
+    let parts: Vec<&str> = object.split('.').collect();
+    let header: Value = serde_json::from_slice(&base64url::decode(parts[0]).unwrap()).unwrap();
+    let x5c: Vec<String> = serde_json::from_value(header["x5c"].clone()).unwrap();
+    let chain = UnverifiedChain::parse(&x5c, &Limits::DEFAULT).unwrap();
+    let anchor = TrustAnchor::from_der(&verifier.app.anchor().unwrap()).unwrap();
+    let late = chain.verify(&[anchor], NOW.plus(10 * 365 * 86_400));
+    assert_eq!(late.unwrap_err().code(), "x509_expired");
 }
 
 #[tokio::test]
