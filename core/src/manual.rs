@@ -33,6 +33,9 @@ pub mod decisions {}
 #[doc = include_str!("manual/w3c.md")]
 pub mod w3c {}
 
+#[doc = include_str!("manual/openid4vci_requirements.md")]
+pub mod openid4vci_requirements {}
+
 #[doc = include_str!("manual/errors.md")]
 pub mod errors {}
 

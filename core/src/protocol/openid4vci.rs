@@ -1,9 +1,10 @@
 //! OpenID for Verifiable Credential Issuance 1.0: the messages.
 //!
-//! Carried: credential offer (by value and by reference), credential issuer and authorization server metadata, token
-//! request and response of the pre-authorized code grant, nonce, credential request with the `jwt` proof type,
-//! notification. Not carried: authorization code grant, deferred and batch issuance, encryption, signed metadata,
-//! proof types `di_vp` and `attestation`.
+//! Carried: credential offer (by value and by reference) for the pre-authorized code and the authorization code grant,
+//! credential issuer and authorization server metadata, token request and response, authorization details, nonce, credential
+//! request with key proofs of type `jwt` (several: batches), deferred credentials, notification. The rest of the
+//! authorization code flow and DPoP are in [`super::oauth`]. Not carried: encryption, signed metadata, proof types `di_vp`
+//! and `attestation`.
 
 pub mod authorization_details;
 pub mod credential;
