@@ -20,7 +20,8 @@ fn every_named_test_exists() {
                 let at = source.find(&format!("fn {test}("));
                 let at = at.unwrap_or_else(|| panic!("{page}: {file}.rs has no {test}"));
                 // The attribute stands right above, but for comments.
-                let above = source[..at].lines().rev().skip(1).find(|line| !line.trim().starts_with("//"));
+                let line = source[..at].rfind('\n').unwrap_or_default();
+                let above = source[..line].lines().rev().find(|line| !line.trim().starts_with("//"));
                 assert!(above.is_some_and(|line| line.contains("test")), "{page}: {test} is no test");
                 named += 1;
             }
