@@ -3,6 +3,7 @@
 //! the portal answered and judged. `cargo xtask load` builds and starts it.
 //!
 //! Wallets, desk and portal staff run here, on the same cores as the services: the figures are those of the whole.
+#![allow(clippy::disallowed_methods)] // it measures
 
 use std::fs;
 use std::net::TcpListener;
