@@ -100,7 +100,8 @@ fn python(program: &Path) -> Result<Counts, String> {
     // Credo-TS, for the tests that let it issue and verify.
     node_packages("interop")?;
     let mut command = Command::new(&interpreter);
-    command.args(["-m", "pytest", "--quiet", "-p", "no:cacheprovider"]).current_dir(&source);
+    // From the tests' folder: the project's own would come before the wheel.
+    command.args(["-m", "pytest", "--quiet", "-p", "no:cacheprovider"]).current_dir(source.join("tests"));
     command.env("CAREKEY", program).env("PYTHONDONTWRITEBYTECODE", "1");
     run(command, 10)
 }
@@ -125,7 +126,10 @@ fn copy_package(source: &Path, to: &Path) -> Result<(), String> {
         }
     }
     let name = format!("{}carekey_wallet_ffi{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    std::fs::copy(library_folder()?.join(&name), package.join(&name)).map_err(told)?;
+    // Beside the sources too: the sample runs from there.
+    for place in [package, source.join("carekey_wallet")] {
+        std::fs::copy(library_folder()?.join(&name), place.join(&name)).map_err(told)?;
+    }
     Ok(())
 }
 
