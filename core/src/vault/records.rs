@@ -134,7 +134,7 @@ pub struct Records {
 struct State {
     root: Root,
     /// Indexes that were read, page by page.
-    loaded: BTreeMap<String, Vec<Rows>>,
+    loaded: BTreeMap<String, Vec<Arc<Rows>>>,
 }
 
 impl fmt::Debug for Records {
@@ -321,7 +321,7 @@ impl Records {
         self.load(&mut state, of).await?;
         let held: usize = state.root.types.get(of.name()).into_iter().flatten().map(|page| page.2).sum();
         let mut listed = Listed { records: Vec::with_capacity(held), damaged: held };
-        for (id, row) in state.loaded.get(of.name()).into_iter().flatten().flatten() {
+        for (id, row) in state.loaded.get(of.name()).into_iter().flatten().flat_map(|page| page.iter()) {
             if let Ok(summary) = serde_json::from_slice(row.summary.expose()) {
                 listed.records.push((id.clone(), summary));
                 listed.damaged = listed.damaged.saturating_sub(1);
@@ -399,7 +399,7 @@ impl Records {
             let references = state.root.types.get(&name).into_iter().flatten();
             live.extend(references.filter(|page| page.2 > 0).map(|page| path(PAGE, page.name())));
             let pages = state.loaded.get(&name).into_iter().flatten();
-            live.extend(pages.flat_map(BTreeMap::values).map(|row| path(BODY, row.name)));
+            live.extend(pages.flat_map(|page| page.values()).map(|row| path(BODY, row.name)));
         }
         let mut gone = 0;
         for name in bodies.iter().chain(&pages).filter(|name| !live.contains(*name)) {
@@ -429,7 +429,7 @@ impl Records {
                 let place = page_place(of, name, reference.1);
                 page::from_bytes(seal::open(&self.vault, "page", &place, &sealed)?.expose())
             });
-            pages.push(rows.unwrap_or_default());
+            pages.push(Arc::new(rows.unwrap_or_default()));
         }
         state.loaded.insert(of.to_owned(), pages);
         Ok(())
@@ -456,7 +456,8 @@ impl State {
 struct Next<'a> {
     records: &'a Records,
     root: Root,
-    changed: BTreeMap<String, Vec<Rows>>,
+    /// Shares with the state what it does not change.
+    changed: BTreeMap<String, Vec<Arc<Rows>>>,
     dirty: BTreeSet<(String, usize)>,
     doomed: Vec<String>,
 }
@@ -468,12 +469,12 @@ impl<'a> Next<'a> {
         Self { records, root, changed: BTreeMap::new(), dirty: BTreeSet::new(), doomed: Vec::new() }
     }
 
-    /// The pages of a type as they will be, copied at the first change.
-    fn pages(&mut self, state: &State, of: RecordType) -> &mut Vec<Rows> {
+    /// The pages of a type as they will be.
+    fn pages(&mut self, state: &State, of: RecordType) -> &mut Vec<Arc<Rows>> {
         let pages = self.changed.entry(of.name().to_owned());
         let pages = pages.or_insert_with(|| state.loaded.get(of.name()).cloned().unwrap_or_default());
         if pages.is_empty() {
-            pages.push(Rows::new());
+            pages.push(Arc::default());
         }
         pages
     }
@@ -494,6 +495,7 @@ impl<'a> Next<'a> {
 
     fn change(&mut self, state: &State, of: RecordType, page: usize, id: String, row: Option<Row>) {
         let Some(rows) = self.pages(state, of).get_mut(page) else { return };
+        let rows = Arc::make_mut(rows);
         let old = match row {
             Some(row) => rows.insert(id, row),
             None => rows.remove(&id),
@@ -506,18 +508,18 @@ impl<'a> Next<'a> {
     /// Twice as many pages when they have become too long: on average each record is moved once or twice in its life.
     fn grow(&mut self, of: RecordType) {
         let Some(pages) = self.changed.get_mut(of.name()) else { return };
-        let rows: usize = pages.iter().map(Rows::len).sum();
+        let rows: usize = pages.iter().map(|page| page.len()).sum();
         if rows <= pages.len() * ROWS_PER_PAGE * 3 / 2 {
             return;
         }
         let length = pages.len() * 2;
         let mut grown = vec![Rows::new(); length];
-        for (id, row) in std::mem::take(pages).into_iter().flatten() {
+        for (id, row) in std::mem::take(pages).into_iter().flat_map(Arc::unwrap_or_clone) {
             if let Some(page) = grown.get_mut(page_of(&id, length)) {
                 page.insert(id, row);
             }
         }
-        *pages = grown;
+        *pages = grown.into_iter().map(Arc::new).collect();
         self.dirty.extend((0..length).map(|page| (of.name().to_owned(), page)));
     }
 
