@@ -1,4 +1,5 @@
-//! Whom a party trusts from the start: issuers by credential type, for verifiers; verifiers, for wallets.
+//! Whom a party trusts from the start: issuers by credential type, for verifiers; verifiers, for
+//! wallets; wallet providers, for issuers.
 //!
 //! | source | loaded as | trusted after |
 //! | --- | --- | --- |
@@ -13,7 +14,9 @@ pub mod federation;
 pub mod issuers;
 pub mod trusted_list;
 pub mod verifiers;
+pub mod wallet_providers;
 
 pub use authorities::KnownAuthorities;
 pub use issuers::{IssuerRule, IssuerTrust, ListedAnchor, TrustBasis, TrustedBy, TrustedIssuer};
 pub use verifiers::{Attester, VerifierTrust};
+pub use wallet_providers::{WalletProviderRule, WalletProviderTrust};

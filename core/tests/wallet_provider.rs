@@ -61,8 +61,8 @@ impl Providers {
             x5c: vec![base64::encode(signed.der())],
             pinned,
             trusted: vec![
-                WalletProvider { name: "certified".into(), anchors: vec![anchor], keys: vec![] },
-                WalletProvider { name: "pinned".into(), anchors: vec![], keys: vec![jwk] },
+                WalletProvider { name: "certified".into(), anchors: vec![anchor], ..Default::default() },
+                WalletProvider { name: "pinned".into(), keys: vec![jwk], ..Default::default() },
             ],
         }
     }

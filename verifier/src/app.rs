@@ -11,7 +11,6 @@ mod trust;
 mod vc_api;
 mod vc_enveloped;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use carekey_core::holder::HttpClient;
 use carekey_core::protocol::openid4vp::transaction_types::TransactionTypes;
 use carekey_core::random::Random;
 use carekey_core::store::{Sealed, Store};
-use carekey_core::verifier::Policy;
+use carekey_core::trust::IssuerRule;
 use carekey_service::auth::BearerToken;
 use carekey_service::dids::Dids;
 use carekey_service::fetch::Fetcher;
@@ -30,6 +29,7 @@ use carekey_service::keys;
 use carekey_service::limit::RateLimiter;
 use carekey_service::metrics::Metrics;
 use carekey_service::pages::Access;
+use carekey_service::trust_snapshot::TrustSnapshot;
 use url::Url;
 
 use crate::config::Config;
@@ -50,8 +50,7 @@ pub struct App {
     config: Config,
     public_url: Url,
     identity: identity::Identity,
-    trust: trust::Trust,
-    policy: Policy,
+    trust: TrustSnapshot<IssuerRule, trust::Trust>,
     transaction_types: TransactionTypes,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -121,16 +120,7 @@ impl App {
         // The generator's first use in a process is slow: not in the first request.
         let _: [u8; 32] = source.array();
         Ok(Arc::new(Self {
-            trust: trust::Trust::open(
-                &config.trust,
-                Path::new(""),
-                &folder.join("trusted-lists"),
-                clock.now(),
-            )?,
-            policy: Policy {
-                authorities: crate::config::authorities(&config.authorities, Path::new(""))?,
-                ..config.policy.policy()
-            },
+            trust: trust::open(&config, &folder.join("trusted-lists"), clock.now())?,
             transaction_types: TransactionTypes::new(config.transaction_types.clone())
                 .map_err(std::io::Error::other)?,
             identity: identity::Identity::open(keys, &public_url, config.verifier_attestation.as_deref())?,

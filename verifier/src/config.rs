@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use carekey_core::attestation::level::KeyProtection;
 use carekey_core::did::Did;
-use carekey_core::encoding::json;
 use carekey_core::limits::Limits;
 use carekey_core::protocol::openid4vp::client_id::ClientIdPrefix;
 use carekey_core::protocol::openid4vp::request::ResponseMode;
@@ -16,6 +15,7 @@ use carekey_service::fetch::FetchConfig;
 use carekey_service::limit::LimitConfig;
 use carekey_service::log::LogConfig;
 use carekey_service::serve::ServerConfig;
+use carekey_service::trust_snapshot;
 use carekey_service::trusted_lists::{self, ListConfig};
 use serde::Deserialize;
 
@@ -296,10 +296,7 @@ fn read_rule(rule: &TrustRule, folder: &Path) -> std::io::Result<IssuerRule> {
 }
 
 fn read_federation(federation: &FederationConfig, folder: &Path) -> std::io::Result<FederationAnchor> {
-    let path = folder.join(&federation.jwks);
-    let named = |reason: String| std::io::Error::other(format!("{}: {reason}", path.display()));
-    let bytes = std::fs::read(&path).map_err(|error| named(error.to_string()))?;
-    let keys = json::parse_as(&bytes, &Limits::DEFAULT).map_err(|error| named(error.detail().to_owned()))?;
+    let keys = trust_snapshot::read_jwks(&folder.join(&federation.jwks))?;
     Ok(FederationAnchor { entity_id: federation.entity_id.clone(), keys })
 }
 

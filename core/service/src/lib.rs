@@ -24,4 +24,5 @@ pub mod pages;
 pub mod private_file;
 pub mod problem;
 pub mod serve;
+pub mod trust_snapshot;
 pub mod trusted_lists;

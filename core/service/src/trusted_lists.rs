@@ -32,6 +32,8 @@ pub struct ListConfig {
     pub file: Option<PathBuf>,
     /// Where the list is fetched, every hour.
     pub url: Option<Url>,
+    /// What queries for authorities (`etsi_tl`) call the list; absent: its `url`.
+    pub id: Option<String>,
     /// PEM files with the certificates that the list's operator signs under.
     pub operators: Vec<PathBuf>,
     /// `ServiceTypeIdentifier`s: certificates of services of other types do not count.
@@ -47,6 +49,7 @@ pub struct TrustedLists {
 #[derive(Debug)]
 struct Source {
     origin: Origin,
+    id: Option<String>,
     operators: Vec<TrustAnchor>,
     service_types: Vec<String>,
     state: RwLock<State>,
@@ -85,6 +88,11 @@ impl TrustedLists {
         self.sources.iter().map(of).collect()
     }
 
+    /// What queries call the list of each configuration, in their order.
+    pub fn ids(&self) -> impl Iterator<Item = Option<String>> {
+        self.sources.iter().map(|source| source.id.clone())
+    }
+
     /// Looks for newer lists where it is time to; says whether [`Self::anchors`] may answer differently now.
     pub async fn refresh(&self, http: &dyn HttpClient, now: UnixTime) -> bool {
         let mut changed = false;
@@ -109,8 +117,13 @@ impl Source {
         if operators.is_empty() || config.service_types.is_empty() {
             return Err(Error::other("a trusted list needs operators and service_types"));
         }
-        let source =
-            Self { origin, operators, service_types: config.service_types.clone(), state: RwLock::default() };
+        let source = Self {
+            origin,
+            id: config.id.clone().or_else(|| config.url.as_ref().map(|url| url.as_str().to_owned())),
+            operators,
+            service_types: config.service_types.clone(),
+            state: RwLock::default(),
+        };
         match &source.origin {
             Origin::File(path) => {
                 let named =

@@ -4,7 +4,9 @@
 use serde_json::{Map, Value};
 
 use super::level::{AssuranceLevel, KeyProtection};
-use super::wallet_provider::{self, WalletProvider, key_storage_level, user_authentication_level};
+use super::wallet_provider::{
+    self, ProviderBasis, WalletProvider, key_storage_level, user_authentication_level,
+};
 use crate::clock::UnixTime;
 use crate::error::{Error, Result};
 use crate::jose::jwk::Jwk;
@@ -112,8 +114,10 @@ pub struct VerifiedKeyAttestation {
     pub expires_at: Option<UnixTime>,
     /// `status`, unread.
     pub status: Option<Value>,
-    /// The provider's name.
+    /// The provider's name, as the operator or the trusted list calls it.
     pub provider: String,
+    /// The anchor that the verdict rests on.
+    pub basis: ProviderBasis,
 }
 
 /// Verifies a key attestation.
@@ -133,7 +137,8 @@ pub fn verify(
         let detail = "the key attestation is signed with an algorithm that is not taken";
         return Err(Error::unsupported("key_attestation_algorithm", detail));
     }
-    let (verified, provider) = wallet_provider::verify(&jwt, expected.providers, expected.now, limits)?;
+    let (verified, provider, basis) =
+        wallet_provider::verify(&jwt, expected.providers, expected.now, limits)?;
     let claims = verified.claims();
     jwt::check_times(claims, expected.now, expected.skew)?;
     let issued_at = jwt::required_time(claims, "iat")?;
@@ -159,6 +164,7 @@ pub fn verify(
         expires_at,
         status: claims.get("status").cloned(),
         provider: provider.to_owned(),
+        basis,
     })
 }
 

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::wallet_provider::{self, WalletProvider};
+use super::wallet_provider::{self, ProviderBasis, WalletProvider};
 use crate::clock::UnixTime;
 use crate::error::{Error, Result};
 use crate::jose::jwk::Jwk;
@@ -123,8 +123,10 @@ pub struct VerifiedWallet {
     pub client_id: String,
     /// The instance's key.
     pub key: PublicKey,
-    /// The provider's name, as the operator calls it.
+    /// The provider's name, as the operator or the trusted list calls it.
     pub provider: String,
+    /// The anchor that the verdict rests on.
+    pub basis: ProviderBasis,
     /// `wallet_name`.
     pub wallet_name: Option<String>,
     /// `exp` of the client attestation.
@@ -154,7 +156,8 @@ pub fn verify(
 ) -> Result<VerifiedWallet> {
     // The provider's word.
     let jwt = parse(attestation, ATTESTATION_TYP, expected, limits)?;
-    let (verified, provider) = wallet_provider::verify(&jwt, expected.providers, expected.now, limits)?;
+    let (verified, provider, basis) =
+        wallet_provider::verify(&jwt, expected.providers, expected.now, limits)?;
     let claims = verified.claims();
     jwt::check_times(claims, expected.now, expected.skew)?;
     let expires_at = jwt::required_time(claims, "exp")?;
@@ -198,6 +201,7 @@ pub fn verify(
         client_id: client_id.to_owned(),
         key,
         provider: provider.to_owned(),
+        basis,
         wallet_name: jwt::text(claims, "wallet_name")?.map(str::to_owned),
         expires_at,
         status: claims.get("status").cloned(),

@@ -18,26 +18,52 @@ pub struct WalletProvider {
     pub anchors: Vec<TrustAnchor>,
     /// Its keys, found by `kid` where that is present.
     pub keys: Vec<Jwk>,
+    /// Operator and number of the trusted list that names it, where one does.
+    pub list: Option<String>,
+}
+
+/// What a verdict about a wallet or its keys rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderBasis {
+    /// Subject of the certificate that is the trust anchor, or the `kid` or thumbprint (RFC 7638) of the pinned key.
+    pub anchor: String,
+    /// SHA-256 of the anchor's certificate, hexadecimal.
+    pub sha256: Option<String>,
+    /// Operator and number of the trusted list that names the provider.
+    pub list: Option<String>,
 }
 
 impl WalletProvider {
-    /// The key that `jwt` names, if it is this provider's. A key without `kid` fits every header without `x5c`.
-    fn key(&self, jwt: &UnverifiedJwt, now: UnixTime, limits: &Limits) -> Result<Option<PublicKey>> {
+    /// The key that `jwt` names, if it is this provider's, and what that rests on. A key without `kid` fits every header
+    /// without `x5c`.
+    fn key(
+        &self,
+        jwt: &UnverifiedJwt,
+        now: UnixTime,
+        limits: &Limits,
+    ) -> Result<Option<(PublicKey, ProviderBasis)>> {
         let header = jwt.header();
+        let basis = |anchor, sha256| ProviderBasis { anchor, sha256, list: self.list.clone() };
         if let Some(x5c) = &header.x5c {
             let chain = UnverifiedChain::parse(x5c, limits)?;
             return match chain.verify(&self.anchors, now) {
-                Ok(verified) => Ok(Some(verified.leaf_key().clone())),
+                Ok(verified) => {
+                    let sha256 = data_encoding::HEXLOWER.encode(&verified.anchor_sha256());
+                    let basis = basis(verified.anchor_subject().to_owned(), Some(sha256));
+                    Ok(Some((verified.leaf_key().clone(), basis)))
+                }
                 Err(error) if error.code() == "x509_untrusted" => Ok(None),
                 Err(error) => Err(error),
             };
         }
         let named = |key: &&Jwk| key.kid.is_none() || key.kid == header.kid;
-        self.keys.iter().find(named).map(Jwk::public_key).transpose()
+        let Some(key) = self.keys.iter().find(named) else { return Ok(None) };
+        let anchor = key.kid.clone().unwrap_or_else(|| key.thumbprint());
+        Ok(Some((key.public_key()?, basis(anchor, None))))
     }
 }
 
-/// Verifies `jwt` by the first of `providers` whose key it names; gives that provider's name.
+/// Verifies `jwt` by the first of `providers` whose key it names; gives that provider's name and what the verdict rests on.
 ///
 /// # Errors
 /// `wallet_provider_unknown`, `signature_invalid`, and those of [`UnverifiedChain::verify`].
@@ -46,14 +72,14 @@ pub(super) fn verify<'a>(
     providers: &'a [WalletProvider],
     now: UnixTime,
     limits: &Limits,
-) -> Result<(VerifiedJwt, &'a str)> {
+) -> Result<(VerifiedJwt, &'a str, ProviderBasis)> {
     let mut fault =
         Error::untrusted("wallet_provider_unknown", "signed by no wallet provider that is trusted");
     for provider in providers {
         match provider.key(jwt, now, limits) {
             Ok(None) => {}
-            Ok(Some(key)) => match jwt.clone().verify(&key) {
-                Ok(verified) => return Ok((verified, &provider.name)),
+            Ok(Some((key, basis))) => match jwt.clone().verify(&key) {
+                Ok(verified) => return Ok((verified, &provider.name, basis)),
                 Err(error) => fault = error,
             },
             Err(error) => fault = error,

@@ -137,11 +137,6 @@ impl UnverifiedCredential {
         }
     }
 
-    /// The certificates of the issuer's key, where the credential carries them.
-    pub fn issuer_certificates(&self) -> Option<Vec<String>> {
-        certificates(self.issuer_key_reference())
-    }
-
     /// HK: the key that the credential is bound to, as claimed.
     ///
     /// `holder_key_missing`; errors of [`Jwk::public_key`] and [`UnverifiedW3cVc::holder`].
@@ -347,11 +342,6 @@ impl UnverifiedPresented {
         }
     }
 
-    /// As [`UnverifiedCredential::issuer_certificates`].
-    pub fn issuer_certificates(&self) -> Option<Vec<String>> {
-        certificates(self.issuer_key_reference())
-    }
-
     /// Whether a holder's proof came with it. A W3C presentation cannot be read without.
     pub fn has_holder_proof(&self) -> bool {
         match self {
@@ -537,13 +527,6 @@ impl VerifiedPresented {
             Self::Unbound(credential) => credential.sd_hash(),
             Self::W3c(bound) => bound.content_hash(),
         }
-    }
-}
-
-fn certificates(reference: Result<IssuerKeyReference>) -> Option<Vec<String>> {
-    match reference {
-        Ok(IssuerKeyReference::X5c { chain, .. }) => Some(chain),
-        _ => None,
     }
 }
 

@@ -22,7 +22,7 @@ const LEEWAY: i64 = 60;
 const FEDERATION_ENTITY: &str = "federation_entity";
 
 /// A trust anchor of a federation, as it was configured.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FederationAnchor {
     /// Its Entity Identifier.
     pub entity_id: String,
@@ -58,6 +58,18 @@ impl UnverifiedTrustChain {
         &self.subject.sub
     }
 
+    /// Entity Identifier of the trust anchor, as claimed.
+    pub fn claimed_anchor(&self) -> &str {
+        &self.superiors.last().unwrap_or(&self.subject).iss
+    }
+
+    /// The subject's own keys in a role, as it says itself: for the party that the chain is about. [`Error::Untrusted`]
+    /// `federation_role`.
+    pub fn claimed_keys(&self, entity_type: &str) -> Result<JwkSet> {
+        let metadata = self.subject.metadata.get(entity_type);
+        keys_of(metadata.and_then(|metadata| metadata.get("jwks")))
+    }
+
     /// Judges the chain (section 10.2) and resolves the subject's metadata (section 6.1.4).
     ///
     /// [`Error::NotCurrent`] `federation_statement_time`; [`Error::Untrusted`] `federation_anchor` (it leads to none of
@@ -85,9 +97,7 @@ impl UnverifiedTrustChain {
         }
         // 4. The last is by an anchor, under the keys that were configured for it.
         let last = self.superiors.last().unwrap_or(&self.subject);
-        let anchor = anchors.iter().find(|anchor| anchor.entity_id == last.iss).ok_or_else(|| {
-            Error::untrusted("federation_anchor", "the trust chain leads to no trust anchor of this party")
-        })?;
+        let anchor = anchors.iter().find(|anchor| anchor.entity_id == last.iss).ok_or_else(unknown_anchor)?;
         last.check_signature(&anchor.keys)?;
         // 5. In between there are statements of superiors only, and the subject names the nearest (section 3.2).
         let subordinate: Vec<&EntityStatement> = match self.superiors.split_last() {
@@ -105,6 +115,7 @@ impl UnverifiedTrustChain {
         Ok(VerifiedTrustChain {
             subject: self.subject.sub.clone(),
             anchor: anchor.entity_id.clone(),
+            entities: statements().map(|statement| statement.iss.clone()).collect(),
             expires_at,
             metadata,
         })
@@ -154,6 +165,8 @@ fn check_constraints(subordinate: &[&EntityStatement]) -> Result<()> {
 pub struct VerifiedTrustChain {
     subject: String,
     anchor: String,
+    /// Who made the statements, the subject first.
+    entities: Vec<String>,
     expires_at: UnixTime,
     metadata: Map<String, Value>,
 }
@@ -167,6 +180,11 @@ impl VerifiedTrustChain {
     /// Entity Identifier of the trust anchor.
     pub fn anchor(&self) -> &str {
         &self.anchor
+    }
+
+    /// Whether `entity_id` is the party itself, an entity between it and the anchor, or the anchor.
+    pub fn leads_over(&self, entity_id: &str) -> bool {
+        self.entities.iter().any(|entity| entity == entity_id)
     }
 
     /// From this time on some statement of the chain has expired.
@@ -183,14 +201,19 @@ impl VerifiedTrustChain {
     /// The keys (`jwks`) that the party uses in that role. [`Error::Untrusted`] `federation_role`: it does not have the
     /// role, or none of its keys stands in the metadata itself.
     pub fn keys(&self, entity_type: &str) -> Result<JwkSet> {
-        let keys = self.metadata(entity_type).and_then(|metadata| metadata.get("jwks")).cloned();
-        keys.and_then(|keys| serde_json::from_value(keys).ok()).ok_or_else(|| {
-            Error::untrusted(
-                "federation_role",
-                "the federation vouches for no keys of this party in this role",
-            )
-        })
+        keys_of(self.metadata(entity_type).and_then(|metadata| metadata.get("jwks")))
     }
+}
+
+fn keys_of(jwks: Option<&Value>) -> Result<JwkSet> {
+    jwks.cloned().and_then(|keys| serde_json::from_value(keys).ok()).ok_or_else(|| {
+        Error::untrusted("federation_role", "the federation vouches for no keys of this party in this role")
+    })
+}
+
+/// The chain leads to an anchor that nobody configured.
+pub(in crate::trust) fn unknown_anchor() -> Error {
+    Error::untrusted("federation_anchor", "the trust chain leads to no trust anchor of this party")
 }
 
 fn malformed(detail: &'static str) -> Error {

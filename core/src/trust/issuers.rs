@@ -7,7 +7,7 @@
 //!
 //! Rules are indexed once; a look-up takes the same time for ten issuers and for ten thousand.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use url::Url;
@@ -18,7 +18,7 @@ use crate::did::{Did, DidDocument, DidUrl};
 use crate::error::{Error, Result};
 use crate::jose::jwk::JwkSet;
 use crate::limits::Limits;
-use crate::trust::federation::{FederationAnchor, UnverifiedTrustChain};
+use crate::trust::federation::{self, FederationAnchor, UnverifiedTrustChain};
 use crate::trust::trusted_list::VerifiedTrustedList;
 use crate::x509::{AnchorIndex, TrustAnchor, UnverifiedChain};
 
@@ -78,6 +78,12 @@ pub struct IssuerTrust {
     anchors: AnchorIndex,
     /// Where an anchor (SHA-256 of its certificate) comes from.
     places: HashMap<[u8; 32], Vec<Place>>,
+    /// Credential types for which some rule names an anchor; `None` stands for all.
+    anchored: HashSet<Option<String>>,
+    /// The same for anchors of federations.
+    federated: HashSet<Option<String>>,
+    /// Rules by the Entity Identifier of an anchor.
+    federations: HashMap<String, Vec<usize>>,
     dids: HashMap<Did, Vec<usize>>,
     https_issuers: HashMap<String, Vec<usize>>,
     generation: u64,
@@ -157,12 +163,21 @@ impl IssuerTrust {
             let listed = std::mem::take(&mut own.listed).into_iter();
             let listed = listed.map(|listed| (listed.anchor, Some((listed.entity, listed.list))));
             let configured = std::mem::take(&mut own.anchors).into_iter().map(|anchor| (anchor, None));
+            let types: Vec<_> = match own.vcts.is_empty() {
+                true => vec![None],
+                false => own.vcts.iter().cloned().map(Some).collect(),
+            };
             for (anchor, listed) in configured.chain(listed) {
+                trust.anchored.extend(types.iter().cloned());
                 let places = trust.places.entry(anchor.certificate().sha256()).or_default();
                 if places.is_empty() {
                     anchors.push(anchor);
                 }
                 places.push(Place { rule, listed });
+            }
+            for anchor in &own.federations {
+                trust.federated.extend(types.iter().cloned());
+                trust.federations.entry(anchor.entity_id.clone()).or_default().push(rule);
             }
             for did in &own.dids {
                 trust.dids.entry(did.clone()).or_default().push(rule);
@@ -206,10 +221,10 @@ impl IssuerTrust {
     ) -> Result<TrustedIssuer> {
         let chain = UnverifiedChain::parse(x5c, &Limits::DEFAULT)?;
         let fits = |anchor: &TrustAnchor| self.place(anchor.certificate().sha256(), vct).is_some();
-        let verified = chain.verify_with(&self.anchors, fits, now).map_err(|error| {
-            let some = self.places.values().flatten().filter_map(|place| self.rules.get(place.rule));
-            if some.into_iter().any(|rule| rule.covers(vct)) { error } else { untrusted() }
-        })?;
+        if !covers(&self.anchored, vct) {
+            return Err(untrusted());
+        }
+        let verified = chain.verify_with(&self.anchors, fits, now)?;
         let (rule, place) = self.place(verified.anchor_sha256(), vct).ok_or_else(untrusted)?;
         let key = IssuerKey::from_certificate_chain(&verified, iss)?;
         let (entity, list) = place.listed.clone().unzip();
@@ -236,8 +251,13 @@ impl IssuerTrust {
         if chain.subject() != iss {
             return Err(Error::untrusted("federation_subject", "the trust chain is that of another issuer"));
         }
-        let mut fault = untrusted();
-        for rule in self.rules.iter().filter(|rule| rule.covers(vct) && !rule.federations.is_empty()) {
+        let mut fault = match covers(&self.federated, vct) {
+            true => federation::unknown_anchor(),
+            false => untrusted(),
+        };
+        let rules = self.federations.get(chain.claimed_anchor()).into_iter().flatten();
+        let rules = rules.filter_map(|rule| self.rules.get(*rule)).filter(|rule| rule.covers(vct));
+        for rule in rules {
             match chain.verify(&rule.federations, now) {
                 Ok(verified) => {
                     let key = IssuerKey::from_jwk_set(&verified.keys(FEDERATION_ROLE)?, kid, iss)?;
@@ -360,6 +380,11 @@ impl TrustedIssuer {
             Error::untrusted("status_host", "the status list lies on a host that no trust rule allows")
         })
     }
+}
+
+/// Whether a set of types, in which `None` stands for all, has that one.
+fn covers(types: &HashSet<Option<String>>, vct: &str) -> bool {
+    types.contains(&None) || types.contains(&Some(vct.to_owned()))
 }
 
 fn status_hosts(rule: &IssuerRule, iss: &str) -> Vec<String> {

@@ -295,8 +295,8 @@ impl Judge<'_> {
         if !query.names_authorities() {
             return None;
         }
-        let x5c = credential.issuer_certificates();
-        let source = CredentialSource { x5c: x5c.as_deref(), issuer: credential.iss() };
+        let key = credential.issuer_key_reference().ok();
+        let source = CredentialSource::of(key.as_ref(), credential.iss());
         Some(match query.accepts_source(source, &self.policy.authorities, self.evidence.now) {
             true => Ok(()),
             false => Err(Error::untrusted(

@@ -53,11 +53,14 @@ pub struct AnchorIndex {
 impl AnchorIndex {
     /// The index of `anchors`.
     pub fn new(anchors: impl IntoIterator<Item = TrustAnchor>) -> Self {
-        let mut by_subject: HashMap<Vec<u8>, Vec<TrustAnchor>> = HashMap::new();
-        for anchor in anchors {
-            by_subject.entry(anchor.0.subject.clone()).or_default().push(anchor);
-        }
-        Self { by_subject }
+        let mut index = Self::default();
+        anchors.into_iter().for_each(|anchor| index.insert(anchor));
+        index
+    }
+
+    /// Adds an anchor.
+    pub fn insert(&mut self, anchor: TrustAnchor) {
+        self.by_subject.entry(anchor.0.subject.clone()).or_default().push(anchor);
     }
 
     /// Anchors that may have signed `certificate`, or may be it.

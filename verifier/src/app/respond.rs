@@ -119,15 +119,14 @@ impl App {
             UnverifiedResponse::Error { error, .. } => Ending::Declined(error.as_str()),
             UnverifiedResponse::VpToken { vp_token, .. } => {
                 let request = &stored.value.request;
-                let presentation =
-                    UnverifiedPresentation::parse(&vp_token, &request.query, &self.policy.limits)?;
+                let trust = self.trust.current();
+                let policy = &trust.policy;
+                let presentation = UnverifiedPresentation::parse(&vp_token, &request.query, &policy.limits)?;
                 let now = self.now();
-                let sources = self
-                    .gatherer
-                    .gather(&presentation, &self.trust.current(), now, self.policy.status_max_age)
-                    .await;
+                let sources =
+                    self.gatherer.gather(&presentation, &trust.issuers, now, policy.status_max_age).await;
                 let evidence = Evidence { request, now, sources };
-                match verify(presentation, &evidence, &self.policy) {
+                match verify(presentation, &evidence, policy) {
                     Ok(verified) => Ending::Verified(Box::new(verified)),
                     Err(refusal) if refusal.code.is_final() => Ending::Refused(refusal),
                     Err(refusal) => {

@@ -293,7 +293,7 @@ impl App {
     }
 
     pub(super) fn skew(&self) -> i64 {
-        i64::from(self.policy.clock_skew)
+        i64::from(self.config.policy.clock_skew_seconds)
     }
 
     fn unsecured(&self) -> Result<()> {

@@ -304,8 +304,8 @@ fn from_authority(
     credential: &UnverifiedCredential,
     context: &PresentationContext<'_>,
 ) -> bool {
-    let x5c = credential.issuer_certificates();
-    let source = CredentialSource { x5c: x5c.as_deref(), issuer: credential.iss() };
+    let key = credential.issuer_key_reference().ok();
+    let source = CredentialSource::of(key.as_ref(), credential.iss());
     query.accepts_source(source, &context.rules.authorities, context.clock.now())
 }
 

@@ -100,6 +100,34 @@ fn ten_thousand_issuers() {
     assert!(trust.by_certificate("urn:type:3", Some(ISS), &x5c, NOW).is_ok());
 }
 
+/// However many anchors there are, those of the issuer's name are looked at and no others.
+#[test]
+fn a_look_up_sees_one_anchor_of_ten_thousand() {
+    let key = KeyPair::generate().unwrap();
+    let named = |name: &str| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        TrustAnchor::from_der(params.self_signed(&key).unwrap().der()).unwrap()
+    };
+    let others: Vec<TrustAnchor> = (0..10_000).map(|number| named(&format!("Authority {number}"))).collect();
+    let (anchor, x5c) = authority("Ministry");
+    for count in [10, 1_000, 10_000] {
+        let anchors = others.iter().take(count - 1).cloned().chain([anchor.clone()]);
+        let looked = std::cell::Cell::new(0);
+        let count_look = |_: &TrustAnchor| {
+            looked.set(looked.get() + 1);
+            true
+        };
+        let chain = UnverifiedChain::parse(&x5c, &Limits::DEFAULT).unwrap();
+        chain.verify_with(&AnchorIndex::new(anchors.clone()), count_look, NOW).unwrap();
+        assert_eq!(looked.get(), 1, "of {count}");
+        let rule = IssuerRule { anchors: anchors.collect(), ..IssuerRule::default() };
+        let found = IssuerTrust::new(vec![rule]).by_certificate(VCT, Some(ISS), &x5c, NOW).unwrap();
+        assert!(found.basis().anchor.contains("Ministry"));
+    }
+}
+
 /// A hospital in a federation: its chain, and the anchor.
 fn federation(role: &str, iss: &str) -> (Vec<String>, FederationAnchor, SoftwareKey) {
     let key = |byte: u8| SoftwareKey::from_p256_scalar(&[byte; 32]).unwrap();

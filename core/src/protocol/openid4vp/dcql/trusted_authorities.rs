@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{MAX_ENTRIES, member};
 use crate::clock::UnixTime;
+use crate::credential::issuer_key::IssuerKeyReference;
 use crate::encoding::base64url;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -37,6 +38,23 @@ pub struct CredentialSource<'a> {
     pub x5c: Option<&'a [String]>,
     /// Its issuer identifier.
     pub issuer: Option<&'a str>,
+    /// `trust_chain` of its header (OpenID Federation 1.0 section 4.3).
+    pub trust_chain: Option<&'a [String]>,
+}
+
+impl<'a> CredentialSource<'a> {
+    /// What a credential of `issuer` says by the way in which it names its key.
+    pub fn of(key: Option<&'a IssuerKeyReference>, issuer: Option<&'a str>) -> Self {
+        match key {
+            Some(IssuerKeyReference::X5c { chain, .. }) => {
+                Self { x5c: Some(chain), trust_chain: None, issuer }
+            }
+            Some(IssuerKeyReference::TrustChain { chain, .. }) => {
+                Self { x5c: None, trust_chain: Some(chain), issuer }
+            }
+            _ => Self { x5c: None, trust_chain: None, issuer },
+        }
+    }
 }
 
 impl TrustedAuthorities {
@@ -84,7 +102,9 @@ impl TrustedAuthorities {
         self.values.iter().any(|value| match (&self.kind, &chain, source.issuer) {
             (AuthorityKind::Aki, Some(chain), _) => has_authority_key(chain, value),
             (AuthorityKind::EtsiTl, Some(chain), _) => known.on_etsi_list(value, chain, now),
-            (AuthorityKind::OpenidFederation, _, Some(issuer)) => known.in_federation(value, issuer),
+            (AuthorityKind::OpenidFederation, _, Some(issuer)) => {
+                known.in_federation(value, issuer, source.trust_chain, now)
+            }
             _ => false,
         })
     }
@@ -130,7 +150,7 @@ mod tests {
         let certificate = Certificate::from_der(&der).unwrap();
         let id = base64url::encode(certificate.authority_key_id().unwrap());
         let x5c = [leaf];
-        let source = CredentialSource { x5c: Some(&x5c), issuer: None };
+        let source = CredentialSource { x5c: Some(&x5c), ..CredentialSource::default() };
         let matches =
             |values: &[&str], source| entry("aki", values).matches(source, &KnownAuthorities::default(), NOW);
         assert!(matches(&[&id], source));
@@ -145,7 +165,8 @@ mod tests {
     fn lists_and_federations_that_are_known_here() {
         let ((anchor, leaf), (other, _)) = (chain(), chain());
         let x5c = [leaf];
-        let source = CredentialSource { x5c: Some(&x5c), issuer: Some("https://issuer.example") };
+        let source =
+            CredentialSource { x5c: Some(&x5c), issuer: Some("https://issuer.example"), trust_chain: None };
         let known = KnownAuthorities::default()
             .with_etsi_list("https://lotl.example", &[other.clone(), anchor])
             .with_etsi_list("https://other.example", &[other])
