@@ -249,11 +249,12 @@ function pass(credential) {
     await api("DELETE", `/api/credentials/${encodeURIComponent(credential.id)}`);
     await home();
   });
-  return h("article", { class: `pass ${credential.kind === "insurance_coverage" ? "coverage" : ""}`, "data-test": "credential", "data-id": credential.id, "data-kind": credential.kind },
+  return h("article", { class: `pass ${credential.kind.startsWith("insurance_coverage") ? "coverage" : ""}`, "data-test": "credential", "data-id": credential.id, "data-kind": credential.kind },
     h("div", { class: "row" }, h("span", { class: "soft small" }, credential.issuer), h("span", { class: "pill", "data-test": "credential-level" }, credential.level)),
     h("div", {}, h("h2", {}, credential.headline), h("p", { class: "soft" }, credential.name)),
     h("details", {}, h("summary", {}, "All claims"), facts(credential.claims), h("p", {}, ""), h("div", { "data-actions": true }, remove)),
-    h("p", { class: "soft small" }, `Issued ${when(credential.issued_at)}`));
+    h("p", { class: "soft small" }, `Issued ${when(credential.issued_at)}`, h("br"),
+      h("span", { "data-test": "format", "data-format": credential.format }, credential.format_text)));
 }
 
 function logEntry(entry) {
@@ -321,6 +322,7 @@ function offer(review) {
     lead(`${review.issuer} offers you a credential`, `From ${review.issuer_url}`),
     review.configurations.map((item) => h("section", { class: "card narrow", "data-test": "offered", "data-kind": item.id },
       h("h2", {}, item.name), item.description && h("p", {}, item.description),
+      h("p", { class: "soft small", "data-test": "format", "data-format": item.format }, item.format_text),
       item.claims.length ? h("p", { class: "soft small" }, `Can hold: ${item.claims.join(", ")}.`) : undefined)),
     h("section", { class: "card narrow" },
       code && h("div", { class: "field" }, h("label", { for: "tx-code" }, "Transaction code"), code,
@@ -396,18 +398,20 @@ function queryCard(query) {
       box: h("input", { type: "checkbox", id: `claim-${query.id}-${index}`, checked: claim.required, disabled: claim.required, "data-test": "claim-box", "data-path": JSON.stringify(claim.path) }),
     }));
     place.replaceChildren(
+      h("p", { class: "soft small", "data-test": "candidate-format", "data-format": chosen.format }, chosen.format_text),
+      chosen.leaves_whole ? h("p", { class: "notice warn", "data-test": "leaves-whole" }, "A credential of this format leaves whole: also what was not asked for.") : "",
       chosen.too_weak ? h("p", { class: "notice warn", "data-test": "too-weak" }, "They ask for a stronger binding than this credential has, so they will refuse it. You can send it nevertheless, or decline.") : "",
       h("fieldset", {}, h("legend", {}, "What would leave your wallet"),
       boxes.map(({ claim, box }) => h("label", { class: "choice" }, box,
         h("span", {}, h("b", {}, claim.label), claim.values.map((value) => h("bdi", {}, value, h("br"))),
-          h("span", { class: "hint" }, claim.required ? "needed for this request" : "optional: leaves only if you tick it"))))));
+          h("span", { class: "hint" }, claim.required ? (chosen.leaves_whole ? "leaves with the credential" : "needed for this request") : "optional: leaves only if you tick it"))))));
   };
   if (chosen) draw();
   const several = query.candidates.length > 1 && h("fieldset", {}, h("legend", {}, "Which credential"),
     query.candidates.map((candidate, index) => h("label", { class: "choice" },
       h("input", { type: "radio", name: `credential-${query.id}`, checked: index === 0, "data-test": "candidate", value: candidate.credential_id,
         onchange: () => { chosen = candidate; draw(); } }),
-      h("span", {}, h("b", {}, candidate.headline), h("span", { class: "hint" }, `${candidate.name}, ${candidate.issuer}, issued ${when(candidate.issued_at)}`)))));
+      h("span", {}, h("b", {}, candidate.headline), h("span", { class: "hint" }, `${candidate.name}, ${candidate.issuer}, issued ${when(candidate.issued_at)}, ${candidate.format_text}`)))));
   const leave = !query.required && chosen && h("label", { class: "choice" },
     h("input", { type: "checkbox", checked: true, "data-test": "include-query" }), h("span", {}, h("b", {}, "Send this credential"), h("span", { class: "hint" }, "The request works without it.")));
   const card = h("section", { class: "card", "data-test": "query", "data-query": query.id },

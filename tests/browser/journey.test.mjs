@@ -30,10 +30,11 @@ const openPages = async (demo, { prf, viewport = { width: 1280, height: 900 }, c
   return { context, desk, wallet, portal, device, complaints }
 }
 
-/** The desk offers a patient's identity: link and transaction code. */
-const offer = async desk => {
+/** The desk offers a patient's identity, in the format of that ending: link and transaction code. */
+const offer = async (desk, format = '') => {
   await id(desk, 'patient-zofie-testova').click()
   assert.match(await desk.locator('main').innerText(), /Testová-Müllerová/)
+  await id(desk, 'format').selectOption(format)
   await id(desk, 'create-offer').click()
   await id(desk, 'offer').waitFor()
   assert.ok(await id(desk, 'qr').isVisible())
@@ -59,11 +60,12 @@ const accept = async (wallet, { link, code }) => {
 }
 
 /** The portal asks; the link for the wallet. */
-const ask = async (portal, mode = 'jwt') => {
+const ask = async (portal, mode = 'jwt', format = 'sd-jwt') => {
   await portal.goto(new URL('/', portal.url()).href)
-  if (mode !== 'jwt') {
+  if (mode !== 'jwt' || format !== 'sd-jwt') {
     await portal.locator('summary').filter({ hasText: 'For developers' }).click()
     await id(portal, `mode-${mode}`).check()
+    await id(portal, `format-${format}`).check()
   }
   await id(portal, 'create-request').click()
   await id(portal, 'request').waitFor()
@@ -191,6 +193,62 @@ describe('with user verification', () => {
     const without = await journey(false)()
     assert.notEqual(without, withPrf, 'the wallet says the same of both')
   })
+})
+
+describe('W3C credentials', () => {
+  /** Ending of the desk's choice, the portal's choice, identifier, whether claims can be kept back. */
+  const formats = [
+    ['_ldp', 'ldp', 'ldp_vc', false],
+    ['_ldp_sd', 'ldp', 'ldp_vc', true],
+    ['_jwt', 'jwt', 'jwt_vc_json', false]
+  ]
+
+  for (const [ending, choice, format, selective] of formats) {
+    test(`the same journey with patient_identity${ending}`, { timeout: 120_000 }, async () => {
+      const demo = await startDemo()
+      try {
+        const { desk, wallet, portal, device, complaints, context } = await openPages(demo, { prf: true })
+        await accept(wallet, await offer(desk, ending))
+        await id(wallet, 'verdict').waitFor()
+        assert.equal(await id(wallet, 'verdict').getAttribute('data-tone'), 'good', await wallet.locator('main').innerText())
+        await id(wallet, 'home').click()
+        const card = id(wallet, 'credential').filter({ hasText: 'Patient identity' })
+        await card.waitFor()
+        assert.equal(await card.locator('[data-test="format"]').getAttribute('data-format'), format)
+        assert.match(await card.innerText(), /Testová-Müllerová[^]*W3C credential/)
+        assert.match(await card.locator('[data-test="credential-level"]').innerText(), /needs you/)
+        await picture(wallet, `wallet-home${ending}`)
+        assert.deepEqual(await tooWide(wallet), [])
+
+        await open(wallet, await ask(portal, 'jwt', choice))
+        await id(wallet, 'verifier').waitFor()
+        assert.equal(await id(wallet, 'candidate-format').getAttribute('data-format'), format)
+        // What cannot be kept back is shown, and said.
+        assert.equal(await id(wallet, 'leaves-whole').count(), selective ? 0 : 1)
+        const boxes = await id(wallet, 'claim-box').evaluateAll(boxes => boxes.map(box => JSON.parse(box.dataset.path).join('.')))
+        assert.ok(boxes.includes('credentialSubject.given_name'), boxes.join())
+        assert.equal(boxes.includes('credentialSubject.email'), !selective)
+        await picture(wallet, `wallet-request${ending}`)
+        await id(wallet, 'send').click()
+        await verdict(portal, 'verified')
+        assert.deepEqual(device.prompts, { created: 1, asserted: 1 })
+        assert.match(await id(portal, 'disclosed').innerText(), /Testová-Müllerová/)
+        assert.equal(await id(portal, 'format').innerText(), format)
+        assert.equal(await id(portal, 'level').getAttribute('data-level'), 'uv')
+        await picture(portal, `portal-verified${ending}`)
+
+        // A credential of another format does not answer.
+        await open(wallet, await ask(portal))
+        await id(wallet, 'no-match').waitFor()
+        await id(wallet, 'decline').click()
+        await verdict(portal, 'declined')
+        assert.deepEqual(complaints, [])
+        await context.close()
+      } finally {
+        await demo.stop()
+      }
+    })
+  }
 })
 
 describe('without user verification', { timeout: 120_000 }, () => {

@@ -90,6 +90,8 @@ impl Wallet {
             "tx_code": review.tx_code,
             "configurations": review.credentials.iter().map(|offered| json!({
                 "id": offered.configuration_id,
+                "format": offered.format,
+                "format_text": words::format(offered.format),
                 "name": visible(&offered.display.name),
                 "description": offered.display.description.as_deref().map(visible),
                 "binds_passkey": offered.binds_webauthn,

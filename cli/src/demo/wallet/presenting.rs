@@ -1,6 +1,7 @@
 //! A request on the wallet's page: review, choice, one confirmation, answer.
 
 use carekey_core::attestation::level::AssuranceLevel;
+use carekey_core::credential::CredentialFormat;
 use carekey_core::encoding::base64url;
 use carekey_core::error::{Error, Result};
 use carekey_core::holder::StoredCredential;
@@ -53,6 +54,10 @@ struct CandidateView {
     issuer: String,
     issuer_trusted: bool,
     issued_at: i64,
+    format: Option<CredentialFormat>,
+    format_text: Option<&'static str>,
+    /// Nothing of it can be kept back.
+    leaves_whole: bool,
     /// The verifier asks for a stronger binding than the issuer gave this credential: it will refuse.
     too_weak: bool,
     claims: Vec<ClaimView>,
@@ -264,6 +269,9 @@ fn candidate_view(
         issuer: visible(&candidate.issuer_name),
         issuer_trusted: candidate.issuer_trusted,
         issued_at: stored.map_or(0, |one| one.issued_at.as_secs()),
+        format: stored.map(|one| one.format),
+        format_text: stored.map(|one| words::format(one.format)),
+        leaves_whole: stored.is_some_and(words::leaves_whole),
         too_weak: !level.satisfies(wanted),
         claims: candidate
             .claims

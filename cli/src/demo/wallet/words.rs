@@ -3,6 +3,7 @@
 use carekey_core::attestation::level::AssuranceLevel;
 // every text of somebody else is shown with its hidden characters written out
 pub(super) use carekey_core::binding::transaction::visible;
+use carekey_core::credential::CredentialFormat;
 use carekey_core::error::Result;
 use carekey_core::format::any::UnverifiedCredential;
 use carekey_core::holder::{ClaimLabel, CredentialDisplay, StoredCredential};
@@ -142,6 +143,21 @@ pub(super) fn read(credential: &StoredCredential) -> Result<Map<String, Value>> 
     Ok(read.person_claims())
 }
 
+/// A format for people who want to know.
+pub(super) const fn format(format: CredentialFormat) -> &'static str {
+    match format {
+        CredentialFormat::DcSdJwt => "SD-JWT VC (dc+sd-jwt)",
+        CredentialFormat::LdpVc => "W3C credential with a Data Integrity proof (ldp_vc)",
+        CredentialFormat::JwtVcJson => "W3C credential in a JWT (jwt_vc_json)",
+    }
+}
+
+/// Whether nothing of the credential can be kept back when it is shown.
+pub(super) fn leaves_whole(credential: &StoredCredential) -> bool {
+    UnverifiedCredential::parse(credential.format, &credential.credential, &Limits::DEFAULT)
+        .is_ok_and(|read| !read.is_selective())
+}
+
 /// A credential as the page shows it.
 pub(super) fn credential(credential: &StoredCredential) -> Value {
     let claims = read(credential).unwrap_or_default();
@@ -149,6 +165,8 @@ pub(super) fn credential(credential: &StoredCredential) -> Value {
         "id": credential.id,
         "kind": credential.configuration_id,
         "format": credential.format,
+        "format_text": format(credential.format),
+        "leaves_whole": leaves_whole(credential),
         "name": visible(&credential.display.name),
         "issuer": visible(&credential.issuer_name),
         "issuer_trusted": credential.issuer_trusted,
