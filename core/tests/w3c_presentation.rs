@@ -1,6 +1,6 @@
 //! The biometric presentation of W3C credentials: one that is accepted for each security, and everything that must be
 //! refused, each for its own reason, by the same verifier function as SD-JWT VC.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -627,4 +627,32 @@ fn a_damaged_credential_stays_refused() {
     let mut world = World::new(Security::DataIntegrity);
     world.swap = Some(Box::new(|vc| vc["validUntil"] = "2036-12-01T00:00:00Z".into()));
     assert_eq!(world.judge().unwrap_err().code.as_str(), "credential_signature_invalid");
+}
+
+/// A presentation with its credential, its assertion and its proof or JWT: nothing of it is unsigned. A bit of each byte, in
+/// turn, where proofs make it slow (`data_integrity.rs` flips every bit for each suite); every bit of the JWT.
+#[test]
+fn flipped_bits_of_a_biometric_presentation_are_refused() {
+    let flips: usize = std::thread::scope(|scope| {
+        let runs = ALL.map(|security| {
+            scope.spawn(move || {
+                let world = World::new(security);
+                let request = world.request();
+                let mut text = world.present(&request).unwrap().into_bytes();
+                let read = |text: &[u8]| world.judge_text(&request, std::str::from_utf8(text).ok()?).ok();
+                assert!(read(&text).is_some());
+                let step = if security == Security::Jwt { 1 } else { 9 };
+                let bits = (0..text.len() * 8).step_by(step);
+                let count = bits.len();
+                for bit in bits {
+                    text[bit / 8] ^= 1 << (bit % 8);
+                    assert!(read(&text).is_none(), "{security:?}: {}", String::from_utf8_lossy(&text));
+                    text[bit / 8] ^= 1 << (bit % 8);
+                }
+                count
+            })
+        });
+        runs.map(|run| run.join().unwrap()).into_iter().sum()
+    });
+    println!("{flips} flips, all refused");
 }
