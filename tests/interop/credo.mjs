@@ -8,6 +8,7 @@ import {
   DidsModule,
   InjectionSymbols,
   JsonTransformer,
+  JwkDidRegistrar,
   JwkDidResolver,
   KeyDidResolver,
   Kms,
@@ -101,7 +102,10 @@ export const credoAgent = async (options = {}, trusted = []) => {
     modules: {
       storage: { register: manager => manager.registerInstance(InjectionSymbols.StorageService, storage) },
       keys: new Kms.KeyManagementModule({ backends: [keys] }),
-      dids: new DidsModule({ resolvers: [new LoopbackDidResolver(), new JwkDidResolver(), new KeyDidResolver()] }),
+      dids: new DidsModule({
+        registrars: [new JwkDidRegistrar()],
+        resolvers: [new LoopbackDidResolver(), new JwkDidResolver(), new KeyDidResolver()]
+      }),
       openid4vc: new OpenId4VcModule(options)
     }
   })

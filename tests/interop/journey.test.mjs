@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 
+import { proves } from './recorder.mjs'
 import { patient, services } from './services.mjs'
 import { collect, issuerKey, newKey, present, sdJwtVc, vciClient } from './wallet.mjs'
 
@@ -46,7 +47,7 @@ after(async () => {
 })
 
 describe('issuance', () => {
-  test('an offer by reference with transaction code becomes a dc+sd-jwt bound to P-256', async () => {
+  proves('npm', 'pre_authorized', 'tx_code', 'offer_by_reference', 'configuration_id', 'proof_jwk', 'issue_dc_sd_jwt')('an offer by reference with transaction code becomes a dc+sd-jwt bound to P-256', async () => {
     const created = await offer()
     const key = await newKey()
     const { credentialResponse, issuerMetadata, accessTokenResponse } = await collect(created.credential_offer_uri, {
@@ -72,14 +73,14 @@ describe('issuance', () => {
     for (const name of ['given_name', 'family_name', 'birthdate', 'identifiers']) assert.ok(!(name in signed), name)
   })
 
-  test('an offer by value without transaction code', async () => {
+  proves('npm', 'offer_by_value')('an offer by value without transaction code', async () => {
     const created = await offer({ tx_code: false, by_reference: false })
     assert.match(created.credential_offer_uri, /^openid-credential-offer:\/\/\?credential_offer=/)
     const { credentialResponse } = await collect(created.credential_offer_uri, { key: await newKey() })
     assert.equal(credentialResponse.credentials.length, 1)
   })
 
-  test('the accepted credential is notified', async () => {
+  proves('npm', 'notification')('the accepted credential is notified', async () => {
     const created = await offer({ tx_code: false })
     const collected = await collect(created.credential_offer_uri, { key: await newKey() })
     const { client, issuerMetadata, credentialResponse, accessTokenResponse } = collected
@@ -137,7 +138,7 @@ describe('issuance', () => {
 describe('presentation', () => {
   for (const mode of ['direct_post', 'direct_post.jwt']) {
     for (const prefix of ['x509_hash', 'x509_san_dns', 'decentralized_identifier', 'redirect_uri']) {
-      test(`${mode} to ${prefix}`, async () => {
+      proves('npm', mode.replace('.', '_'), prefix, 'request_get', 'present_dc_sd_jwt')(`${mode} to ${prefix}`, async () => {
         const request = await ask({ response_mode: mode, client_id_prefix: prefix })
         const sent = await answer(request)
         assert.equal(sent.status, 200, JSON.stringify(sent.answer) + world.logs())
@@ -152,13 +153,58 @@ describe('presentation', () => {
     }
   }
 
-  test('the request by POST of request_uri with a wallet nonce', async () => {
+  proves('npm', 'request_post')('the request by POST of request_uri', async () => {
     const request = await ask({ request_uri_method: 'post' })
     const sent = await answer(request)
     assert.equal(sent.status, 200, JSON.stringify(sent.answer))
   })
 
-  test('transaction data of a foreign type is approved by its hash', async () => {
+  for (const enc of ['A128GCM', 'A256GCM']) {
+    proves('npm', enc.toLowerCase())(`encrypted with ${enc}`, async () => {
+      const request = await ask({ response_mode: 'direct_post.jwt' })
+      const sent = await answer(request, { enc })
+      const header = JSON.parse(Buffer.from(sent.response.jarm.responseJwt.split('.')[0], 'base64url'))
+      assert.deepEqual([header.alg, header.enc], ['ECDH-ES', enc])
+      assert.equal(sent.status, 200, JSON.stringify(sent.answer))
+      assert.equal((await outcome(request)).state, 'verified')
+    })
+  }
+
+  for (const [mode, prefix, ...proved] of [
+    ['dc_api', 'redirect_uri', 'dc_api'],
+    ['dc_api.jwt', 'redirect_uri', 'dc_api_jwt'],
+    ['dc_api', 'x509_hash', 'dc_api_signed'],
+    ['dc_api.jwt', 'x509_hash', 'dc_api_signed']
+  ]) {
+    proves('npm', ...proved)(`${mode} with requests of ${prefix}`, async () => {
+      const origin = new URL(world.portal).origin
+      const request = await ask({ response_mode: mode, client_id_prefix: prefix, session: 'front end' })
+      const [{ protocol, data }] = request.digital.requests.filter(({ protocol }) =>
+        protocol.endsWith(prefix === 'redirect_uri' ? 'unsigned' : '-signed'))
+      const { data: answered } = await answer({ request_uri: data }, { origin })
+      const taken = await world.staff('POST', `/api/requests/${request.id}/response`, {
+        protocol, data: answered, session: 'front end'
+      })
+      assert.equal(taken.state, 'verified', JSON.stringify(taken))
+    })
+  }
+
+  proves('npm', 'same_device')('on the same device the person goes back with a code', async () => {
+    const request = await ask({
+      response_mode: 'direct_post', flow: 'same_device', session: 'front end', redirect_uri: `${world.portal}/back`
+    })
+    const sent = await answer(request)
+    assert.equal(sent.status, 200, JSON.stringify(sent.answer))
+    const back = new URL(sent.answer.redirect_uri)
+    assert.equal(back.pathname, '/back')
+    assert.equal((await outcome(request)).outcome.result, 'withheld')
+    const { outcome: released } = await world.staff('POST', '/api/response-codes', {
+      response_code: back.searchParams.get('response_code'), session: 'front end'
+    })
+    assert.equal(released.session_binding, 'response_code')
+  })
+
+  proves('npm', 'transaction_data')('transaction data of a foreign type is approved by its hash', async () => {
     const request = await ask({
       transaction_data: [{ type: 'urn:example:consent:1', credential_ids: ['identity'], text: 'Send my record' }]
     })
@@ -220,7 +266,7 @@ describe('presentation', () => {
     assert.equal((await outcome(request)).state, 'refused')
   })
 
-  test('an error of the wallet is taken', async () => {
+  proves('npm', 'error')('an error of the wallet is taken', async () => {
     const request = await ask({ response_mode: 'direct_post' })
     const link = new URL(request.request_uri)
     const object = await (await fetch(link.searchParams.get('request_uri'))).text()
@@ -233,7 +279,7 @@ describe('presentation', () => {
     assert.equal((await outcome(request)).state, 'declined')
   })
 
-  test('the portal shows the status list that a foreign reader can read', async () => {
+  proves('npm', 'status_list')('the portal shows the status list that a foreign reader can read', async () => {
     const status = JSON.parse(Buffer.from(held.credential.split('.')[1], 'base64url')).status.status_list
     const response = await fetch(status.uri, { headers: { accept: 'application/statuslist+jwt' } })
     assert.equal(response.headers.get('content-type'), 'application/statuslist+jwt')

@@ -35,6 +35,30 @@ const start = async (name, url, config, folder) => {
   throw new Error(`${name} is not ready:\n${log}`)
 }
 
+/** Where the wallets, known to the hospital as `wallet.example`, get their authorization codes. */
+export const redirectUri = 'https://wallet.example/cb'
+
+/** The person's browser at the hospital's sign-in page, with the code of the desk: where it is sent in the end. */
+export const signIn = async (address, code) => {
+  let cookie = ''
+  const go = async (url, body) => {
+    const response = await fetch(url, {
+      method: body ? 'POST' : 'GET',
+      redirect: 'manual',
+      headers: { cookie, ...(body && { origin: new URL(url).origin }) },
+      body: body && new URLSearchParams(body)
+    })
+    cookie = response.headers.get('set-cookie')?.split(';')[0] ?? cookie
+    return response
+  }
+  const login = new URL((await go(address)).headers.get('location'), address)
+  await go(login)
+  const page = await (await go(new URL('/oid4vci/login/code', login), { code })).text()
+  const link = page.match(/href="(https:\/\/wallet\.example[^"]*)"/)?.[1]
+  if (!link) throw new Error(`no way back to the wallet:\n${page}`)
+  return link.replaceAll('&#38;', '&').replaceAll('&amp;', '&')
+}
+
 /** Both services, and their management APIs. */
 export const services = async () => {
   const folder = await mkdtemp(join(tmpdir(), 'carekey-interop-'))
@@ -50,6 +74,18 @@ public_url = "${hospital}"
 
 [issuer]
 name = "Interop hospital"
+batch_size = 4
+
+[lifetimes]
+refresh = 86400
+
+[limit]
+per_minute = 0
+
+[[clients]]
+client_id = "wallet.example"
+name = "Interop wallet"
+redirect_uris = ["${redirectUri}"]
 `, folder)
   const verifier = await start('verifier', portal, `
 data_dir = "portal"
@@ -61,6 +97,9 @@ public_url = "${portal}"
 
 [fetch]
 loopback = true
+
+[limit]
+per_minute = 0
 
 [types]
 patient_identity = ["${hospital}/vct/patient-identity"]

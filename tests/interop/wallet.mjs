@@ -2,7 +2,7 @@
 
 import { createHash, webcrypto, X509Certificate } from 'node:crypto'
 
-import { clientAuthenticationAnonymous, setGlobalConfig } from '@openid4vc/oauth2'
+import { clientAuthenticationAnonymous, Oauth2Client, setGlobalConfig } from '@openid4vc/oauth2'
 import { Openid4vciClient } from '@openid4vc/openid4vci'
 import { Openid4vpClient } from '@openid4vc/openid4vp'
 import { SDJwtVcInstance } from '@sd-jwt/sd-jwt-vc'
@@ -88,7 +88,10 @@ const callbacks = keys => ({
 })
 
 /** The issuance side of the wallet. */
-export const vciClient = keys => new Openid4vciClient({ callbacks: callbacks(keys) })
+export const vciClient = (keys, others) => new Openid4vciClient({ callbacks: { ...callbacks(keys), ...others } })
+
+/** The OAuth 2.0 side of the wallet. */
+export const oauthClient = keys => new Oauth2Client({ callbacks: callbacks(keys) })
 
 /** The presentation side of the wallet. */
 export const vpClient = keys => new Openid4vpClient({ callbacks: callbacks(keys) })
@@ -153,18 +156,19 @@ export const issuerKey = async credential => {
   return keyOfSigner({ method: 'x5c', x5c: header.x5c, alg: header.alg })
 }
 
-/** Reads a request, presents `claims` of the credential with the key, and sends the answer in the mode asked for. */
-export const present = async (requestUri, { credential, key, claims, tamper }) => {
+/** Reads a request (a link, or what a page hands to the platform from `origin`), presents `claims` of the credential with
+ *  the key, and sends the answer in the mode asked for, or returns it for the platform. */
+export const present = async (asked, { credential, key, claims, tamper, origin, enc }) => {
   const client = vpClient([key])
-  const parsed = client.parseOpenid4vpAuthorizationRequest({ authorizationRequest: requestUri })
-  const resolved = await client.resolveOpenId4vpAuthorizationRequest({ authorizationRequestPayload: parsed.params })
+  const parsed = client.parseOpenid4vpAuthorizationRequest({ authorizationRequest: asked })
+  const resolved = await client.resolveOpenId4vpAuthorizationRequest({ authorizationRequestPayload: parsed.params, origin })
   const request = resolved.authorizationRequestPayload
   const instance = sdJwtVc(await issuerKey(credential), key)
   const hashes = request.transaction_data?.map(text => sha256(text).toString('base64url'))
   let presentation = await instance.present(credential, Object.fromEntries(claims.map(name => [name, true])), {
     kb: {
       payload: {
-        aud: request.client_id,
+        aud: origin ? `origin:${origin}` : request.client_id,
         nonce: request.nonce,
         iat: Math.floor(Date.now() / 1000),
         ...(hashes && { transaction_data_hashes: hashes, transaction_data_hashes_alg: 'sha-256' })
@@ -173,21 +177,26 @@ export const present = async (requestUri, { credential, key, claims, tamper }) =
   })
   if (tamper) presentation = tamper(presentation)
   const id = request.dcql_query.credentials[0].id
-  const encrypted = request.response_mode === 'direct_post.jwt'
+  const encrypted = request.response_mode.endsWith('.jwt')
   const response = await client.createOpenid4vpAuthorizationResponse({
     authorizationRequestPayload: request,
     authorizationResponsePayload: { vp_token: { [id]: [presentation] } },
+    origin,
     ...(encrypted && {
       jarm: {
         encryption: { nonce: Buffer.from(request.nonce).toString('base64url') },
         serverMetadata: {
           authorization_signing_alg_values_supported: [],
           authorization_encryption_alg_values_supported: ['ECDH-ES'],
-          authorization_encryption_enc_values_supported: ['A128GCM', 'A256GCM']
+          authorization_encryption_enc_values_supported: enc ? [enc] : ['A128GCM', 'A256GCM']
         }
       }
     })
   })
+  if (origin) {
+    const data = response.jarm ? { response: response.jarm.responseJwt } : response.authorizationResponsePayload
+    return { resolved, request, presentation, response, data }
+  }
   const submitted = await client.submitOpenid4vpAuthorizationResponse({
     authorizationRequestPayload: request,
     authorizationResponsePayload: response.authorizationResponsePayload,

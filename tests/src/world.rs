@@ -318,6 +318,8 @@ pub struct Wallet {
     pub authenticator: SoftwareAuthenticator,
     /// What it holds.
     pub credentials: Vec<StoredCredential>,
+    /// Transaction types and authorities that it knows.
+    pub rules: PresentationRules,
     identity: WalletIdentity,
     issuers: IssuerTrust,
     verifiers: VerifierTrust,
@@ -344,6 +346,7 @@ impl Wallet {
             keys: SoftwareKeys::default(),
             authenticator: SoftwareAuthenticator::new(WALLET, Arc::new(SystemRandom)),
             credentials: Vec::new(),
+            rules: PresentationRules::default(),
             identity: WalletIdentity {
                 client_id: WALLET.to_owned(),
                 rp_id: "localhost".to_owned(),
@@ -367,7 +370,8 @@ impl Wallet {
         self
     }
 
-    fn issuance(&self) -> IssuanceContext<'_> {
+    /// What the engine needs to collect.
+    pub fn issuance(&self) -> IssuanceContext<'_> {
         IssuanceContext {
             http: &*self.http,
             dids: &self.dids,
@@ -380,13 +384,14 @@ impl Wallet {
         }
     }
 
-    fn presentation(&self) -> PresentationContext<'_> {
+    /// What the engine needs to present.
+    pub fn presentation(&self) -> PresentationContext<'_> {
         PresentationContext {
             http: &*self.http,
             dids: &self.dids,
             keys: &self.keys,
             trust: &self.verifiers,
-            rules: PresentationRules::none(),
+            rules: &self.rules,
             rp_id: &self.identity.rp_id,
             origin: WALLET,
             clock: &*self.clock,

@@ -175,17 +175,32 @@ fn node_tests(folder: &str, environment: &[(&str, &Path)]) -> Result<Counts, Str
 
 fn interop(_: &Options) -> Outcome {
     outcome(carekey().and_then(|program| {
-        Ok(node_tests("interop", &[("CAREKEY", &program)])?.plus(foreign_credentials()?))
+        let wallet = example("wallet")?;
+        let results = target_folder()?.join("interop-results.jsonl");
+        // What an earlier run recorded says nothing about this one.
+        std::fs::write(&results, "").map_err(|problem| format!("{}: {problem}", results.display()))?;
+        let environment: [(&str, &Path); 3] =
+            [("CAREKEY", &program), ("WALLET", &wallet), ("INTEROP_RESULTS", &results)];
+        let counts = node_tests("interop", &environment)?;
+        let mut matrix = Command::new(needs::node()?);
+        matrix.arg("matrix.mjs").current_dir(root().join("tests").join("interop"));
+        matrix.env("INTEROP_RESULTS", &results);
+        Ok(counts.plus(run(matrix, 1)?).plus(foreign_credentials()?))
     }))
+}
+
+/// Builds an example of the whole-system tests.
+fn example(name: &str) -> Result<PathBuf, String> {
+    let built = run(cargo(&["build", "--quiet", "--package", "carekey-tests", "--example", name]), 30)?;
+    if built.failed > 0 {
+        return Err(format!("the example {name} does not build"));
+    }
+    Ok(target_folder()?.join("debug").join("examples").join(name))
 }
 
 /// Credentials of ours with published libraries for Node and Python, and theirs with us.
 fn foreign_credentials() -> Result<Counts, String> {
-    let built = run(cargo(&["build", "--quiet", "--package", "carekey-tests", "--example", "securing"]), 30)?;
-    if built.failed > 0 {
-        return Err("the example securing does not build".to_owned());
-    }
-    let program = target_folder()?.join("debug").join("examples").join("securing");
+    let program = example("securing")?;
     let counts = node_tests("foreign", &[("SECURING", &program)])?;
     let folder = root().join("tests").join("foreign");
     let mut command = Command::new(python(&folder.join("requirements.txt"))?);
@@ -216,7 +231,8 @@ fn python(requirements: &Path) -> Result<PathBuf, String> {
 fn browser(_: &Options) -> Outcome {
     outcome(needs::chromium().and_then(|chromium| {
         let program = carekey()?;
-        node_tests("browser", &[("CAREKEY", &program), ("CHROME", &chromium)])
+        let wallet = example("wallet")?;
+        node_tests("browser", &[("CAREKEY", &program), ("WALLET", &wallet), ("CHROME", &chromium)])
     }))
 }
 

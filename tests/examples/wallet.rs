@@ -1,0 +1,167 @@
+//! Our wallet for services that are not ours: the holder engine with software keys, driven by lines of JSON on standard
+//! input, one answer for each: `{"ok": …}` or `{"failed": <error code>}`.
+//!
+//! The argument is a file with its settings: `anchors` (base64 DER) of issuers and verifiers, and `transaction_types`.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)] // a tool of the tests
+
+use std::io::BufRead as _;
+use std::sync::Arc;
+
+use carekey_core::clock::SystemClock;
+use carekey_core::encoding::{base64, json};
+use carekey_core::error::{Error, Result};
+use carekey_core::holder::issuance::{
+    self, Acceptance, Authorization, FinishedIssuance, Pending, PreparedIssuance, Renewal, Resumed,
+};
+use carekey_core::holder::presentation::{self, Delivery, PresentationReview, PresentationRules};
+use carekey_core::limits::Limits;
+use carekey_core::protocol::openid4vci::notification::NotificationEvent;
+use carekey_core::protocol::openid4vp::digital_credentials::DigitalCredentialRequest;
+use carekey_core::protocol::openid4vp::transaction_types::TransactionTypes;
+use carekey_core::trust::{IssuerRule, IssuerTrust, KnownAuthorities, VerifierTrust};
+use carekey_core::x509::TrustAnchor;
+use carekey_service::fetch::{FetchConfig, Fetcher};
+use carekey_tests::world::Wallet;
+use serde_json::{Value, json};
+
+/// Where the browser comes back to.
+const REDIRECT: &str = "https://wallet.example/cb";
+
+#[tokio::main]
+async fn main() {
+    let settings = std::fs::read(std::env::args().nth(1).unwrap()).unwrap();
+    let mut driver = Driver::new(&serde_json::from_slice(&settings).unwrap());
+    for line in std::io::stdin().lock().lines() {
+        let answer = match json::parse(line.unwrap().as_bytes(), &Limits::DEFAULT) {
+            Ok(command) => driver.run(&command).await,
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(value) => println!("{}", json!({"ok": value})),
+            Err(error) => println!("{}", json!({"failed": error.code(), "detail": error.detail()})),
+        }
+    }
+}
+
+/// The wallet and what waits in it.
+struct Driver {
+    wallet: Wallet,
+    authorization: Option<Authorization>,
+    pending: Option<Pending>,
+    renewal: Option<Renewal>,
+}
+
+impl Driver {
+    fn new(settings: &Value) -> Self {
+        let anchors: Vec<TrustAnchor> = settings["anchors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|der| TrustAnchor::from_der(&base64::decode(der.as_str().unwrap()).unwrap()).unwrap())
+            .collect();
+        let issuers = vec![IssuerRule { anchors: anchors.clone(), ..IssuerRule::default() }];
+        let verifiers = VerifierTrust::new(anchors, Vec::new()).with_unknown_dids().with_unsigned();
+        let http = FetchConfig { loopback: true, ..FetchConfig::default() };
+        let http = Arc::new(Fetcher::new(http).unwrap());
+        let mut wallet = Wallet::trusting(IssuerTrust::new(issuers), verifiers, Arc::new(SystemClock), http);
+        let types = serde_json::from_value(settings["transaction_types"].clone()).unwrap();
+        wallet.rules = PresentationRules {
+            transaction_types: TransactionTypes::new(types).unwrap(),
+            authorities: KnownAuthorities::NONE,
+        };
+        Self { wallet, authorization: None, pending: None, renewal: None }
+    }
+
+    async fn run(&mut self, command: &Value) -> Result<Value> {
+        let text = |name: &str| command[name].as_str().unwrap_or_default();
+        let context = self.wallet.issuance();
+        let copies = command["copies"].as_u64().and_then(|copies| u32::try_from(copies).ok()).unwrap_or(1);
+        let acceptance = Acceptance { tx_code: command["tx_code"].as_str(), copies };
+        match text("do") {
+            "collect" => {
+                let review = issuance::review(text("link"), &context).await?;
+                let prepared = issuance::prepare(&review, acceptance, &context).await?;
+                self.finish(prepared).await
+            }
+            "authorize" => {
+                let review = issuance::review(text("link"), &context).await?;
+                let authorization = issuance::authorize(&review, REDIRECT, &context).await?;
+                let url = authorization.url.to_string();
+                self.authorization = Some(authorization);
+                Ok(json!({ "url": url }))
+            }
+            "authorized" => {
+                let waiting = self.authorization.as_ref().ok_or_else(nothing)?;
+                let prepared =
+                    issuance::prepare_authorized(waiting, text("returned"), acceptance, &context).await?;
+                self.finish(prepared).await
+            }
+            "renew" => {
+                let renewal = self.renewal.as_ref().ok_or_else(nothing)?;
+                let prepared = issuance::renew(renewal, acceptance, &context).await?;
+                self.finish(prepared).await
+            }
+            "resume" => {
+                let pending = self.pending.as_ref().ok_or_else(nothing)?;
+                match issuance::resume(pending, &context).await? {
+                    Resumed::Later(seconds) => Ok(json!({ "later": seconds })),
+                    Resumed::Finished(finished) => self.take(*finished).await,
+                }
+            }
+            "present" => {
+                let review = self.wallet.open(text("link")).await?;
+                let verifier = json!(review.verifier);
+                let delivery = self.answer(review).await?;
+                Ok(json!({ "verifier": verifier, "delivery": delivery }))
+            }
+            "digital" => {
+                let requests: Vec<DigitalCredentialRequest> = json::from_value(command["requests"].clone())?;
+                let wallet = &self.wallet;
+                let (credentials, context) = (&wallet.credentials, wallet.presentation());
+                let review =
+                    presentation::review_digital(&requests, text("origin"), credentials, &context).await?;
+                let verifier = json!(review.verifier);
+                let delivery = self.answer(review).await?;
+                Ok(json!({ "verifier": verifier, "data": delivery.platform }))
+            }
+            "decline" => {
+                let review = self.wallet.open(text("link")).await?;
+                Ok(json!({ "delivery": self.wallet.decline(&review).await? }))
+            }
+            _ => Err(Error::misuse("command", "no such command")),
+        }
+    }
+
+    /// Issuers that are not ours bind no WebAuthn key.
+    async fn finish(&mut self, prepared: PreparedIssuance) -> Result<Value> {
+        let finished = issuance::finish(&prepared, None, &self.wallet.issuance()).await?;
+        self.take(finished).await
+    }
+
+    async fn take(&mut self, finished: FinishedIssuance) -> Result<Value> {
+        issuance::notify(&finished, NotificationEvent::CredentialAccepted, &self.wallet.issuance()).await?;
+        let described = finished.credentials.iter().map(|one| {
+            json!({"format": one.format, "vct": one.vct, "issuer": one.issuer, "trusted": one.issuer_trusted,
+                "holder_key": one.hk_alias})
+        });
+        let described = json!({"credentials": described.collect::<Vec<_>>(), "pending": finished.pending.len(),
+            "renewable": finished.renewal().is_some()});
+        self.renewal = finished.renewal().cloned().or(self.renewal.take());
+        self.pending = finished.pending.into_iter().next();
+        self.wallet.credentials.extend(finished.credentials);
+        Ok(described)
+    }
+
+    /// The usual choice; where no credential has a second key, the key store asks the person.
+    async fn answer(&self, review: PresentationReview) -> Result<Delivery> {
+        let context = self.wallet.presentation();
+        let selection =
+            review.default_selection().ok_or_else(|| Error::refused("no_answer", "nothing fits"))?;
+        let prepared = presentation::prepare(review, &selection, &self.wallet.credentials, &context)?;
+        presentation::finish_by_holder_keys(prepared, &self.wallet.credentials, &context).await
+    }
+}
+
+fn nothing() -> Error {
+    Error::misuse("command", "nothing waits for that")
+}
