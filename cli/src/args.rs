@@ -33,6 +33,10 @@ pub(crate) enum Command {
     /// Make, show, rotate or end the DID on the web under which an issuer signs (`did_web`, `did_webvh`).
     #[command(subcommand)]
     Did(crate::did::DidCommand),
+    /// Show or rotate the signing key of an issuer that names it by a certificate or in its own metadata (`x5c`,
+    /// `well_known`).
+    #[command(subcommand)]
+    Key(crate::key::KeyCommand),
     /// Secure or verify one W3C credential or presentation by VC-JOSE-COSE (as the W3C test suite calls it).
     #[command(subcommand)]
     JoseCose(crate::jose_cose::JoseCose),

@@ -1,10 +1,11 @@
 //! `carekey did`: the DID on the web of an issuer, by its configuration file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use carekey_core::clock::SystemClock;
 use carekey_core::random::SystemRandom;
 use carekey_issuer::did::OwnDid;
+use carekey_service::keys::ServiceKeys;
 use carekey_service::{config, keys};
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -51,7 +52,7 @@ pub(crate) fn run(command: &DidCommand) -> Result<(), Failure> {
     | DidCommand::Rotate { issuer, .. }
     | DidCommand::Deactivate { issuer, .. }) = command;
     let may_create = matches!(command, DidCommand::Create(_));
-    let mut own = open(&issuer.config, may_create)?;
+    let mut own = open(issuer, may_create)?;
     match command {
         DidCommand::Create(_) | DidCommand::Show(_) => {}
         DidCommand::Rotate { forget, .. } => {
@@ -72,15 +73,24 @@ pub(crate) fn run(command: &DidCommand) -> Result<(), Failure> {
     Ok(())
 }
 
-fn open(file: &Path, may_create: bool) -> Result<OwnDid, Failure> {
+/// The configuration of an issuer, its data folder, its URL and its signing key, which is made where it is missing.
+pub(crate) fn issuer_keys(
+    issuer: &IssuerFile,
+) -> Result<(carekey_issuer::Config, PathBuf, Url, ServiceKeys), Failure> {
+    let file = issuer.config.as_path();
     let config: carekey_issuer::Config = config::load(Some(file), "CAREKEY_ISSUER").map_err(Failure::new)?;
     let data = config::resolve(Some(file), &config.data_dir);
     let url = public_url(&config)?;
+    std::fs::create_dir_all(&data).map_err(|error| Failure::new(format!("{}: {error}", data.display())))?;
+    let keys = keys::load_or_create(&data, &url, &SystemRandom, &SystemClock).map_err(Failure::new)?;
+    Ok((config, data, url, keys))
+}
+
+fn open(issuer: &IssuerFile, may_create: bool) -> Result<OwnDid, Failure> {
+    let (config, data, url, keys) = issuer_keys(issuer)?;
     if !may_create && !data.join("did").exists() {
         return Err(Failure::new("there is no DID yet: `carekey did create` makes it"));
     }
-    std::fs::create_dir_all(&data).map_err(|error| Failure::new(format!("{}: {error}", data.display())))?;
-    let keys = keys::load_or_create(&data, &url, &SystemRandom, &SystemClock).map_err(Failure::new)?;
     let signer = keys.signer();
     let own = OwnDid::open(&data, config.issuer.key, &url, signer.public_key(), &SystemClock);
     let own = own.map_err(Failure::new)?;

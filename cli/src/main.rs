@@ -1,5 +1,5 @@
 //! The CareKey program: `carekey` starts the demo, `carekey issuer` and `carekey verifier` run one server for real,
-//! `carekey did` keeps an issuer's DID.
+//! `carekey did` and `carekey key` keep an issuer's DID and signing key.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a program for people says what it does
 
 mod args;
@@ -7,6 +7,7 @@ mod conformance;
 mod demo;
 mod did;
 mod jose_cose;
+mod key;
 mod servers;
 
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
             Some(Command::Issuer { config }) => servers::issuer(&config).await,
             Some(Command::Verifier { config }) => servers::verifier(&config).await,
             Some(Command::Did(command)) => did::run(&command),
+            Some(Command::Key(command)) => key::run(&command),
             Some(Command::JoseCose(command)) => jose_cose::run(&command),
             Some(Command::Conformance(arguments)) => conformance::run(arguments).await,
         }

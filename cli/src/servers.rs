@@ -56,6 +56,16 @@ pub(crate) async fn issuer(file: &Path) -> Result<(), Failure> {
             *root = config::resolve(Some(file), root);
         }
     }
+    for provider in &mut config.wallet_providers {
+        for path in provider.anchors.iter_mut().chain(&mut provider.jwks) {
+            *path = config::resolve(Some(file), path);
+        }
+    }
+    let tokens = config.patients.as_mut().and_then(|patients| patients.bearer_token.as_mut());
+    let secrets = config.provider.as_mut().and_then(|provider| provider.client_secret.as_mut());
+    for path in tokens.into_iter().chain(secrets).chain(&mut config.fetch.authorities) {
+        *path = config::resolve(Some(file), path);
+    }
     let bound = serve::bind(&config.server).map_err(Failure::new)?;
     let public_url = bound.public_url(&config.server).map_err(Failure::new)?;
     let store = open_store(&config.data_dir)?;

@@ -17,11 +17,15 @@ mod access;
 pub mod authorization;
 pub mod caller;
 pub mod catalogue;
+pub mod client_attestation;
 mod code;
 pub mod configuration;
 mod deferred;
 mod dpop;
+pub mod encryption;
 pub mod enrolment;
+pub mod external;
+mod holders;
 pub mod issue;
 pub mod nonce;
 pub mod notification;
@@ -46,7 +50,8 @@ use serde_json::{Map, Value};
 use crate::encoding::{base64url, sha256};
 use crate::error::{Error, Result};
 use crate::format::sd_jwt_vc::issue::IssuerKeyHeader;
-use crate::key::Signer;
+use crate::jose::jwe::JweDecryptionKey;
+use crate::key::{PublicKey, Signer};
 use crate::limits::Limits;
 use crate::random::Random;
 use crate::secret::Secret;
@@ -54,8 +59,12 @@ use crate::store::Store;
 
 pub use authorization::{Client, LoginView, ProviderState, SignedIn};
 pub use caller::{Caller, Scheme};
+pub use client_attestation::Demand;
 pub use configuration::Configuration;
+pub use encryption::{Answer, Message};
 pub use enrolment::Wallet;
+pub use external::ServerKeys;
+pub use holders::AttestedKey;
 pub use offer::{Approval, CreatedOffer, NewOffer, OfferFlow, OfferState, OfferSummary, Preview};
 pub use patients::PatientSource;
 pub use published_keys::PublishedKeys;
@@ -120,6 +129,9 @@ pub struct Issuer {
     attestation: RwLock<Arc<AttestationTrust>>,
     patients: Option<Arc<dyn PatientSource>>,
     published: status::Published,
+    request_key: JweDecryptionKey,
+    earlier_keys: Vec<PublicKey>,
+    server_keys: Option<Arc<dyn ServerKeys>>,
     limits: Limits,
 }
 
@@ -151,8 +163,25 @@ impl Issuer {
             attestation: RwLock::new(Arc::new(attestation)),
             patients,
             published: status::Published::default(),
+            request_key: JweDecryptionKey::generate()?,
+            earlier_keys: Vec::new(),
+            server_keys: None,
             limits: Limits::DEFAULT,
         })
+    }
+
+    /// The issuer with the way to the keys of [`Settings::authorization_servers`].
+    #[must_use]
+    pub fn with_server_keys(mut self, keys: Arc<dyn ServerKeys>) -> Self {
+        self.server_keys = Some(keys);
+        self
+    }
+
+    /// The issuer with the public halves of keys that signed before: they stay in `/.well-known/jwt-vc-issuer`.
+    #[must_use]
+    pub fn with_earlier_keys(mut self, keys: Vec<PublicKey>) -> Self {
+        self.earlier_keys = keys;
+        self
     }
 
     /// The rules and names.
@@ -221,6 +250,8 @@ impl Issuer {
 const AUTHORIZATION_PATH: &str = "/oid4vci/authorize";
 /// Path of the pushed authorization request endpoint.
 const PAR_PATH: &str = "/oid4vci/par";
+/// Path of the challenge endpoint.
+const CHALLENGE_PATH: &str = "/oid4vci/challenge";
 /// Path of the deferred credential endpoint.
 const DEFERRED_PATH: &str = "/oid4vci/deferred";
 /// Path of the token endpoint.

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // test code
 
+#[path = "issuance/attested.rs"]
+mod attested;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -25,8 +28,8 @@ use carekey_core::holder::{
     WalletIdentity,
 };
 use carekey_core::issuer::{
-    Caller, Client, CreatedOffer, Issuer, IssuerKey, NewOffer, OfferFlow, Parts, Scheme, Settings, SignedIn,
-    Wallet,
+    Answer, Caller, Client, CreatedOffer, Issuer, IssuerKey, Message, NewOffer, OfferFlow, Parts, Scheme,
+    Settings, SignedIn, Wallet,
 };
 use carekey_core::jose::jwk::Jwk;
 use carekey_core::jose::jws;
@@ -55,6 +58,10 @@ struct Wire {
     tamper: Mutex<Option<Tamper>>,
     rewrite: Mutex<Option<Rewrite>>,
     requests: Mutex<Vec<String>>,
+    /// Paths of encrypted requests.
+    encrypted: Mutex<Vec<String>>,
+    /// Whether encrypted answers arrive in the clear.
+    strip: std::sync::atomic::AtomicBool,
 }
 
 fn answer(result: Result<Value, Refusal>) -> (u16, Value) {
@@ -77,11 +84,20 @@ impl HttpClient for Wire {
             request.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
         };
         let (authorization, dpop) = (header("authorization"), header("dpop"));
+        let (attestation, pop) = (header("oauth-client-attestation"), header("oauth-client-attestation-pop"));
+        let encrypted = header("content-type").as_deref() == Some("application/jwt");
+        let wants_signed = header("accept").is_some_and(|accept| accept.starts_with("application/jwt"));
+        let mut jwt = None;
         let access_token = authorization
             .as_deref()
             .and_then(|value| value.split_once(' '))
             .map(|(scheme, token)| (if scheme == "DPoP" { Scheme::Dpop } else { Scheme::Bearer }, token));
-        let caller = Caller { access_token, dpop: dpop.as_deref() };
+        let caller = Caller {
+            access_token,
+            dpop: dpop.as_deref(),
+            attestation: attestation.as_deref(),
+            attestation_pop: pop.as_deref(),
+        };
         let mut body = request.body.clone();
         if let (Some(rewrite), Ok(mut value)) =
             (&*self.rewrite.lock().unwrap(), serde_json::from_slice(&body))
@@ -90,7 +106,23 @@ impl HttpClient for Wire {
             body = value.to_string().into_bytes();
         }
         let issuer = &self.issuer;
+        let message = if encrypted { Message::Encrypted(&body) } else { Message::Plain(&body) };
+        let mut sealed = |answer: Answer| {
+            jwt = answer.encrypted;
+            answer.issuance.to_value()
+        };
+        if encrypted {
+            self.encrypted.lock().unwrap().push(path.clone());
+        }
+        let signed = issuer.signed_issuer_metadata()?.filter(|_| wants_signed);
         let (status, mut value) = match (request.method, path.as_str()) {
+            (Method::Get, "/.well-known/openid-credential-issuer") if signed.is_some() => {
+                jwt = signed;
+                (200, Value::Null)
+            }
+            (Method::Post, "/oid4vci/challenge") => {
+                (200, json!({"attestation_challenge": issuer.attestation_challenge()}))
+            }
             (Method::Get, "/.well-known/openid-credential-issuer") => {
                 (200, serde_json::to_value(issuer.credential_issuer_metadata()?).unwrap())
             }
@@ -109,13 +141,13 @@ impl HttpClient for Wire {
             ),
             (Method::Post, "/oid4vci/nonce") => (200, json!({"c_nonce": issuer.nonce()})),
             (Method::Post, "/oid4vci/credential") => {
-                answer(issuer.issue(&caller, &body).await.map(|response| response.to_value()))
+                answer(issuer.answer(&caller, message).await.map(&mut sealed))
             }
             (Method::Post, "/oid4vci/par") => {
                 answer(issuer.push(&caller, &body).await.map(|pushed| serde_json::to_value(pushed).unwrap()))
             }
             (Method::Post, "/oid4vci/deferred") => {
-                answer(issuer.issue_deferred(&caller, &body).await.map(|answer| answer.to_value()))
+                answer(issuer.answer_deferred(&caller, message).await.map(&mut sealed))
             }
             (Method::Post, "/oid4vci/notification") => {
                 answer(issuer.notify(&caller, &body).await.map(|()| Value::Null))
@@ -125,9 +157,16 @@ impl HttpClient for Wire {
         if let Some(tamper) = &*self.tamper.lock().unwrap() {
             tamper(&path, &mut value);
         }
-        let content_type = Some("application/json".to_owned());
-        let headers = vec![("dpop-nonce".to_owned(), issuer.dpop_nonce())];
-        Ok(HttpResponse { status, content_type, headers, body: value.to_string().into_bytes() })
+        let strip = self.strip.load(std::sync::atomic::Ordering::Relaxed);
+        let jwt = jwt.filter(|_| !strip);
+        let media = if jwt.is_some() { "application/jwt" } else { "application/json" };
+        let mut headers = vec![("dpop-nonce".to_owned(), issuer.dpop_nonce())];
+        if attestation.is_some() {
+            let challenge = issuer.attestation_challenge().unwrap_or_default();
+            headers.push(("oauth-client-attestation-challenge".to_owned(), challenge));
+        }
+        let body = jwt.unwrap_or_else(|| value.to_string()).into_bytes();
+        Ok(HttpResponse { status, content_type: Some(media.to_owned()), headers, body })
     }
 }
 
@@ -170,6 +209,8 @@ struct World {
     wallet: WalletIdentity,
     clock: Arc<FixedClock>,
     authenticator: SoftwareAuthenticator,
+    extras: attested::Extras,
+    anchors: Vec<TrustAnchor>,
 }
 
 enum Naming {
@@ -216,7 +257,11 @@ impl World {
                 tamper: Mutex::default(),
                 rewrite: Mutex::default(),
                 requests: Mutex::default(),
+                encrypted: Mutex::default(),
+                strip: std::sync::atomic::AtomicBool::default(),
             },
+            extras: attested::Extras::default(),
+            anchors: rule.anchors.clone(),
             keys: Keys::default(),
             trust: IssuerTrust::new(vec![rule]),
             wallet: WalletIdentity {
@@ -242,6 +287,7 @@ impl World {
             locale: "en",
             clock: &*self.clock,
             random: &SystemRandom,
+            policy: self.extras.policy(),
         }
     }
 

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use carekey_core::clock::Clock;
 use carekey_core::did;
-use carekey_core::encoding::base64;
+use carekey_core::encoding::{base64, base64url};
 use carekey_core::error::Result as CoreResult;
 use carekey_core::format::sd_jwt_vc::issue::IssuerKeyHeader;
 use carekey_core::issuer::{
     CreatedOffer, CredentialSummary, Issuer, IssuerKey, NewOffer, Parts, StatusChange,
 };
+use carekey_core::jose::jwe::JweDecryptionKey;
 use carekey_core::jose::jwk::Jwk;
 use carekey_core::random::Random;
+use carekey_core::secret::Secret;
 use carekey_core::store::{Sealed, Store};
 use carekey_service::auth::BearerToken;
 use carekey_service::fetch::Fetcher;
@@ -22,12 +24,16 @@ use carekey_service::keys::{self, ServiceKeys};
 use carekey_service::limit::RateLimiter;
 use carekey_service::metrics::Metrics;
 use carekey_service::pages::Access;
+use carekey_service::private_file;
 use url::Url;
 
 use crate::attestation::Sources;
 use crate::config::{Config, KeyKind};
 use crate::did::OwnDid;
+use crate::external::ExternalServers;
 use crate::login::Provider;
+use crate::patients::FhirServer;
+use crate::rotation;
 use crate::routes::desk;
 use crate::vc_api::{self, VcApi};
 
@@ -116,16 +122,31 @@ impl App {
         let sources = Sources::new(config)?;
         let attestation = sources.load(clock.now()).await?;
         let own_did = OwnDid::open(data, config.issuer.key, public_url, keys.signer().public_key(), &*clock)?;
+        let mut settings = config.settings(identifier);
+        for provider in &config.wallet_providers {
+            settings.wallet_providers.push(provider.load()?);
+        }
+        let fetcher = || Fetcher::new(config.fetch.clone());
         let issuer = Issuer::new(Parts {
-            settings: config.settings(identifier),
+            settings,
             key: issuer_key(config.issuer.key, &keys, identifier, own_did.as_ref())?,
             store: Arc::clone(&sealed),
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             secret,
             attestation,
-            patients: None,
+            patients: match &config.patients {
+                None => None,
+                Some(patients) => Some(Arc::new(FhirServer::open(patients, fetcher()?)?)),
+            },
         })?;
+        let issuer = issuer
+            .with_request_key(encryption_key(&data.join("encryption.key"))?)
+            .with_earlier_keys(rotation::earlier(data)?);
+        let issuer = match config.authorization_servers.as_slice() {
+            [] => issuer,
+            servers => issuer.with_server_keys(Arc::new(ExternalServers::new(servers, fetcher()?))),
+        };
         let access = Access::new(
             desk::COOKIE,
             public_url,
@@ -164,7 +185,7 @@ impl App {
         let provider = match &config.provider {
             None => None,
             Some(provider) => {
-                let fetcher = Arc::new(Fetcher::new(config.fetch.clone())?);
+                let fetcher = Arc::new(fetcher()?);
                 let callback = issuer.settings().url("/oid4vci/login/callback")?;
                 Some(Provider::open(provider, callback, fetcher)?)
             }
@@ -331,6 +352,25 @@ pub(crate) fn named(path: &Path, error: &std::io::Error) -> StartError {
 
 fn chain(keys: &ServiceKeys) -> Vec<String> {
     keys.chain().iter().map(|der| base64::encode(der)).collect()
+}
+
+/// The key that wallets encrypt requests to, made where it is missing.
+fn encryption_key(path: &Path) -> Result<JweDecryptionKey, StartError> {
+    let damaged = || StartError::new(&format!("{}: damaged", path.display()));
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            let text = Secret::new(text);
+            let bytes = base64url::decode(text.expose().trim()).map(Secret::new).map_err(|_| damaged())?;
+            JweDecryptionKey::from_bytes(bytes.expose()).map_err(|_| damaged())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let key = JweDecryptionKey::generate()?;
+            let text = Secret::new(base64url::encode(key.to_bytes()?.expose()));
+            private_file::create(path, text.expose().as_bytes()).map_err(|error| named(path, &error))?;
+            Ok(key)
+        }
+        Err(error) => Err(named(path, &error)),
+    }
 }
 
 /// A credential carries the certificate that it was signed under, and the service's own lives at least that long.

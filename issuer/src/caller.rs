@@ -6,10 +6,16 @@ use http::{HeaderMap, HeaderName, header};
 /// `DPoP` (RFC 9449 section 4.1)
 pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
 
+/// Attestation-based client authentication, draft 07 section 6.1
+pub(crate) const ATTESTATION: HeaderName = HeaderName::from_static("oauth-client-attestation");
+const ATTESTATION_POP: HeaderName = HeaderName::from_static("oauth-client-attestation-pop");
+
 /// The values of the headers that count, joined as RFC 9110 section 5.3 says.
 pub(crate) struct Headers {
     authorization: Option<String>,
     dpop: Option<String>,
+    attestation: Option<String>,
+    attestation_pop: Option<String>,
 }
 
 impl Headers {
@@ -19,7 +25,12 @@ impl Headers {
                 headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default()).collect();
             (!values.is_empty()).then(|| values.join(","))
         };
-        Self { authorization: of(&header::AUTHORIZATION), dpop: of(&DPOP) }
+        Self {
+            authorization: of(&header::AUTHORIZATION),
+            dpop: of(&DPOP),
+            attestation: of(&ATTESTATION),
+            attestation_pop: of(&ATTESTATION_POP),
+        }
     }
 
     pub(crate) fn caller(&self) -> Caller<'_> {
@@ -32,6 +43,11 @@ impl Headers {
             };
             Some((scheme, token.trim())).filter(|(_, token)| !token.is_empty())
         });
-        Caller { access_token, dpop: self.dpop.as_deref() }
+        Caller {
+            access_token,
+            dpop: self.dpop.as_deref(),
+            attestation: self.attestation.as_deref(),
+            attestation_pop: self.attestation_pop.as_deref(),
+        }
     }
 }

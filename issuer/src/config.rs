@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use carekey_core::attestation::android_key::AndroidPolicy;
 use carekey_core::attestation::app_attest::ApplePolicy;
+use carekey_core::attestation::key_attestation::KeyAttestationsRequired;
 use carekey_core::attestation::level::AssuranceLevel;
-use carekey_core::issuer::{Client, Settings, Wallet};
+use carekey_core::issuer::{Client, Demand, Settings, Wallet};
 use carekey_service::fetch::FetchConfig;
 use carekey_service::limit::LimitConfig;
 use carekey_service::log::LogConfig;
@@ -14,7 +15,10 @@ use carekey_service::serve::ServerConfig;
 use serde::Deserialize;
 use url::Url;
 
+use crate::external::ExternalServerConfig;
 use crate::login::ProviderConfig;
+use crate::patients::PatientsConfig;
+use crate::wallet_providers::WalletProviderConfig;
 
 /// Everything that the operator of an issuer may set; every member has a default.
 #[derive(Debug, Clone, Deserialize)]
@@ -34,10 +38,18 @@ pub struct Config {
     pub lifetimes: Lifetimes,
     /// Wallets whose WebAuthn registrations are taken.
     pub wallets: Vec<Wallet>,
+    /// Providers whose word about wallets and their keys counts.
+    pub wallet_providers: Vec<WalletProviderConfig>,
+    /// What wallets must have attested about holder keys, per kind of credential or per configuration.
+    pub key_attestations: BTreeMap<String, KeyAttestationsRequired>,
     /// Clients that may use the authorization code flow; without any, there is no such flow.
     pub clients: Vec<Client>,
     /// The hospital's OpenID Connect provider, for signing in.
     pub provider: Option<ProviderConfig>,
+    /// Authorization servers beside the issuer itself whose access tokens count.
+    pub authorization_servers: Vec<ExternalServerConfig>,
+    /// Where the records of people come from who sign in without an offer of the desk.
+    pub patients: Option<PatientsConfig>,
     /// Lowest assurance level per kind of credential.
     pub required_levels: BTreeMap<String, AssuranceLevel>,
     /// FIDO metadata for grading attestations.
@@ -91,6 +103,12 @@ pub struct IssuerConfig {
     pub tx_code_attempts: u32,
     /// Whether clients without DPoP get no access token.
     pub dpop_required: bool,
+    /// Whether wallets authenticate themselves by attestations of their providers.
+    pub wallet_attestation: Demand,
+    /// Whether credential requests come encrypted beyond TLS.
+    pub request_encryption: Demand,
+    /// Whether credential responses are encrypted beyond TLS.
+    pub response_encryption: Demand,
     /// Most credentials of one request; 1 turns batches off.
     pub batch_size: u32,
     /// Entries of one status list.
@@ -222,8 +240,12 @@ impl Default for Config {
             issuer: IssuerConfig::default(),
             lifetimes: Lifetimes::default(),
             wallets: Vec::new(),
+            wallet_providers: Vec::new(),
+            key_attestations: BTreeMap::new(),
             clients: Vec::new(),
             provider: None,
+            authorization_servers: Vec::new(),
+            patients: None,
             required_levels: BTreeMap::new(),
             fido_metadata: None,
             android_attestation: None,
@@ -245,6 +267,9 @@ impl Default for IssuerConfig {
             known_wallets_only: usual.known_wallets_only,
             tx_code_attempts: usual.tx_code_attempts,
             dpop_required: usual.dpop_required,
+            wallet_attestation: usual.wallet_attestation,
+            request_encryption: usual.request_encryption,
+            response_encryption: usual.response_encryption,
             batch_size: usual.batch_size,
             status_list_entries: usual.status_list_entries,
             binding_policy: None,
@@ -253,7 +278,8 @@ impl Default for IssuerConfig {
 }
 
 impl Config {
-    /// The rules of core, for the credential issuer identifier `identifier`.
+    /// The rules of core, for the credential issuer identifier `identifier`; without what lies in files: the wallet
+    /// providers.
     pub fn settings(&self, identifier: &str) -> Settings {
         let mut settings = Settings::new(identifier, &self.issuer.name);
         settings.locale.clone_from(&self.issuer.locale);
@@ -261,10 +287,16 @@ impl Config {
         settings.known_wallets_only = self.issuer.known_wallets_only;
         settings.tx_code_attempts = self.issuer.tx_code_attempts;
         settings.dpop_required = self.issuer.dpop_required;
+        settings.wallet_attestation = self.issuer.wallet_attestation;
+        settings.request_encryption = self.issuer.request_encryption;
+        settings.response_encryption = self.issuer.response_encryption;
+        settings.key_attestations.clone_from(&self.key_attestations);
         settings.batch_size = self.issuer.batch_size;
         settings.status_list_entries = self.issuer.status_list_entries;
         settings.wallets.clone_from(&self.wallets);
         settings.clients.clone_from(&self.clients);
+        settings.authorization_servers =
+            self.authorization_servers.iter().map(|server| server.issuer.clone()).collect();
         settings.required_levels.clone_from(&self.required_levels);
         if let Some(android) = &self.android_attestation {
             settings.grading.android =

@@ -8,11 +8,15 @@ mod attestation;
 mod caller;
 pub mod config;
 pub mod did;
+pub mod external;
 pub mod login;
+pub mod patients;
 mod reply;
+pub mod rotation;
 pub mod routes;
 mod table;
 mod vc_api;
+pub mod wallet_providers;
 
 use std::sync::Arc;
 
@@ -31,7 +35,7 @@ use table::Table;
 /// [`health::routes`].
 pub fn router(app: &Arc<App>) -> Router {
     let wallet = wallet_routes().into_router(Arc::clone(app));
-    let wallet = wallet.layer(from_fn_with_state(Arc::clone(app), reply::dpop_nonce));
+    let wallet = wallet.layer(from_fn_with_state(Arc::clone(app), reply::fresh_nonces));
     let wallet = limit::apply(cors::open(wallet), app.limiter());
     let api = auth::require(api_routes().into_router(Arc::clone(app)), app.token().clone());
     let desk = routes::desk::router(Arc::clone(app));
@@ -79,6 +83,7 @@ fn wallet_routes() -> Table<Arc<App>> {
         .get("/oid4vci/offers/{id}", routes::offer::by_reference)
         .post("/oid4vci/par", routes::authorization::push)
         .post("/oid4vci/token", routes::token::exchange)
+        .post("/oid4vci/challenge", routes::nonce::challenge)
         .post("/oid4vci/nonce", routes::nonce::fresh)
         .post("/oid4vci/credential", routes::credential::issue)
         .post("/oid4vci/deferred", routes::deferred::ask)

@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use carekey_core::issuer::{Answer, Message};
 use carekey_core::limits::Limits;
 use carekey_core::protocol::openid4vci::credential::{ErrorCode, Issuance, Refusal};
 use carekey_service::problem::OAuthError;
@@ -14,7 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::Value;
 
 use crate::App;
-use crate::caller::DPOP;
+use crate::caller::{ATTESTATION, DPOP};
 
 /// A refusal of the authorization server, as RFC 6749 (5.2) and RFC 9449 (5, 8) want it on the wire.
 pub(crate) fn refuse(refusal: &Refusal) -> Response {
@@ -22,14 +23,26 @@ pub(crate) fn refuse(refusal: &Refusal) -> Response {
 }
 
 /// The answer of the credential and the deferred credential endpoint: 200, or 202 while the desk decides.
-pub(crate) fn issuance(app: &App, answer: Result<Issuance, Refusal>) -> Response {
-    let (status, outcome) = match &answer {
-        Ok(Issuance::Issued(_)) => (StatusCode::OK, "issued"),
-        Ok(Issuance::Deferred(_)) => (StatusCode::ACCEPTED, "deferred"),
-        Err(refusal) => (StatusCode::BAD_REQUEST, refusal.code.as_str()),
+pub(crate) fn issuance(app: &App, answer: Result<Answer, Refusal>) -> Response {
+    let Answer { issuance, encrypted } = match answer {
+        Ok(answer) => answer,
+        Err(refusal) => {
+            app.metrics().count("credential", refusal.code.as_str());
+            return refuse_resource(&refusal);
+        }
+    };
+    let (status, outcome) = match &issuance {
+        Issuance::Issued(_) => (StatusCode::OK, "issued"),
+        Issuance::Deferred(_) => (StatusCode::ACCEPTED, "deferred"),
     };
     app.metrics().count("credential", outcome);
-    answer.map_or_else(|refusal| refuse_resource(&refusal), |answer| json(status, &answer.to_value()))
+    match encrypted {
+        Some(jwt) => {
+            let headers = [(header::CONTENT_TYPE, JWT), (header::CACHE_CONTROL, "no-store")];
+            (status, headers, jwt).into_response()
+        }
+        None => json(status, &issuance.to_value()),
+    }
 }
 
 /// A refusal of the credential issuer, as OpenID4VCI 1.0 (8.3.1, 11.3), RFC 6750 (3) and RFC 9449 (7.1, 9) want it.
@@ -72,10 +85,16 @@ fn challenges(code: ErrorCode) -> &'static [&'static str] {
 }
 
 /// Gives every answer to a client that uses DPoP, and every answer of the nonce endpoint, a fresh nonce (RFC 9449 section
-/// 8.2; OpenID4VCI 1.0 section 7.2).
-pub(crate) async fn dpop_nonce(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// 8.2; OpenID4VCI 1.0 section 7.2), and every answer to an attested wallet a fresh challenge (attestation-based client
+/// authentication, draft 07 section 8.1).
+pub(crate) async fn fresh_nonces(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let wanted = request.headers().contains_key(DPOP) || request.uri().path() == "/oid4vci/nonce";
+    let attested = request.headers().contains_key(ATTESTATION);
     let mut response = next.run(request).await;
+    let challenge = app.issuer().attestation_challenge().filter(|_| attested);
+    if let Some(Ok(challenge)) = challenge.as_deref().map(HeaderValue::from_str) {
+        response.headers_mut().insert(ATTESTATION_CHALLENGE, challenge);
+    }
     if let (true, Ok(nonce)) = (wanted, HeaderValue::from_str(&app.issuer().dpop_nonce())) {
         response.headers_mut().insert(DPOP_NONCE, nonce);
     }
@@ -83,6 +102,40 @@ pub(crate) async fn dpop_nonce(State(app): State<Arc<App>>, request: Request, ne
 }
 
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+const ATTESTATION_CHALLENGE: HeaderName = HeaderName::from_static("oauth-client-attestation-challenge");
+
+const JSON: &str = "application/json";
+const JWT: &str = "application/jwt";
+
+/// The body of a request for credentials: plain or encrypted (OpenID4VCI 1.0 section 10).
+pub(crate) enum CredentialBody {
+    Plain(Bytes),
+    Encrypted(Bytes),
+}
+
+impl CredentialBody {
+    pub(crate) fn message(&self) -> Message<'_> {
+        match self {
+            Self::Plain(body) => Message::Plain(body),
+            Self::Encrypted(body) => Message::Encrypted(body),
+        }
+    }
+}
+
+/// The body of a request to the credential or the deferred credential endpoint.
+pub(crate) async fn credential_body(headers: &HeaderMap, content: Body) -> Result<CredentialBody, Response> {
+    let code = ErrorCode::InvalidCredentialRequest;
+    if essence(headers).eq_ignore_ascii_case(JWT) {
+        return body(headers, content, JWT, code).await.map(CredentialBody::Encrypted);
+    }
+    body(headers, content, JSON, code).await.map(CredentialBody::Plain)
+}
+
+/// The media type of a request without parameters.
+fn essence(headers: &HeaderMap) -> &str {
+    let whole = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    whole.split(';').next().unwrap_or_default().trim()
+}
 
 /// The body of a protocol request of the media type `expected`, bounded.
 ///
@@ -93,12 +146,10 @@ pub(crate) async fn body(
     expected: &str,
     code: ErrorCode,
 ) -> Result<Bytes, Response> {
-    let essence = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = essence.split(';').next().unwrap_or_default().trim();
     let bad = |status, ours: &'static str, detail: &str| {
         OAuthError::new(status, code.as_str(), ours, detail).into_response()
     };
-    if !essence.eq_ignore_ascii_case(expected) {
+    if !essence(headers).eq_ignore_ascii_case(expected) {
         let detail = format!("the content type here is {expected}");
         return Err(bad(StatusCode::BAD_REQUEST, "unsupported_media_type", &detail));
     }

@@ -12,7 +12,7 @@ use carekey_core::authenticator::SoftwareAuthenticator;
 use carekey_core::binding::claim::ClientKind;
 use carekey_core::clock::{Clock, FixedClock, SystemClock};
 use carekey_core::holder::http::{HttpClient, HttpRequest, HttpResponse};
-use carekey_core::holder::issuance::{self, IssuanceContext};
+use carekey_core::holder::issuance::{self, IssuanceContext, IssuancePolicy};
 use carekey_core::holder::presentation::{
     self, Delivery, PresentationContext, PresentationReview, PresentationRules,
 };
@@ -381,6 +381,7 @@ impl Wallet {
             locale: "en",
             clock: &*self.clock,
             random: &SystemRandom,
+            policy: IssuancePolicy::default(),
         }
     }
 

@@ -11,7 +11,9 @@ const ANSWER: [(HeaderName, HeaderValue); 3] = [
     (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
     (
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("www-authenticate, dpop-nonce, retry-after, x-request-id"),
+        HeaderValue::from_static(
+            "www-authenticate, dpop-nonce, oauth-client-attestation-challenge, retry-after, x-request-id",
+        ),
     ),
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
 ];
@@ -21,7 +23,9 @@ const PREFLIGHT: [(HeaderName, HeaderValue); 3] = [
     (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST")),
     (
         header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("authorization, content-type, accept, accept-language, dpop"),
+        HeaderValue::from_static(
+            "authorization, content-type, accept, accept-language, dpop, oauth-client-attestation, oauth-client-attestation-pop",
+        ),
     ),
     (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
 ];

@@ -131,6 +131,11 @@ impl ServiceKeys {
             return Ok(false);
         }
         let key = load_or_create_key(&self.folder.join("signing.key"))?;
+        let stored = SoftwareKey::from_pkcs8(key.serialized_der());
+        if stored.is_ok_and(|stored| stored.public_key() != self.signer.public_key()) {
+            // Rotated while this process runs: a certificate of the next key does not fit what this one signs.
+            return Ok(false);
+        }
         let fresh = certificates(&self.folder, &self.url, &key, random, now)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(true)

@@ -10,6 +10,7 @@ use super::wallet_provider::{self, ProviderBasis, WalletProvider};
 use crate::clock::UnixTime;
 use crate::error::{Error, Result};
 use crate::jose::jwk::Jwk;
+use crate::jose::jws;
 use crate::jose::jwt::{self, UnverifiedJwt};
 use crate::key::{PublicKey, SignatureAlgorithm, Signer};
 use crate::limits::Limits;
@@ -86,13 +87,29 @@ pub struct PossessionProof<'a> {
 /// # Errors
 /// Those of [`Signer::sign`].
 pub fn sign_pop(proof: &PossessionProof<'_>, signer: &dyn Signer) -> Result<String> {
+    jwt::sign(POP_TYP, Map::new(), &pop_claims(proof), signer)
+}
+
+/// The signing input of a proof of possession for a key store that signs elsewhere, with ES256; put together with
+/// [`jws::assemble`].
+///
+/// # Errors
+/// None in practice: the header always names its algorithm.
+pub fn pop_signing_input(proof: &PossessionProof<'_>) -> Result<String> {
+    let mut header = Map::new();
+    header.insert("alg".into(), SignatureAlgorithm::Es256.as_str().into());
+    header.insert("typ".into(), POP_TYP.into());
+    jws::signing_input(&header, Value::Object(pop_claims(proof)).to_string().as_bytes())
+}
+
+fn pop_claims(proof: &PossessionProof<'_>) -> Map<String, Value> {
     let mut claims = Map::new();
     claims.insert("iss".into(), proof.client_id.into());
     claims.insert("aud".into(), proof.audience.into());
     claims.insert("jti".into(), proof.jti.into());
     claims.insert("iat".into(), proof.now.as_secs().into());
     claims.extend(proof.challenge.map(|challenge| ("challenge".to_owned(), Value::from(challenge))));
-    jwt::sign(POP_TYP, Map::new(), &claims, signer)
+    claims
 }
 
 /// What the authorization server knows and demands.

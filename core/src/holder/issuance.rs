@@ -15,7 +15,9 @@
 //! However many credentials an offer has, the person is asked once: the first credential request carries the
 //! registration of the WebAuthn key (AK), further ones name it by `ak_jkt`, each signed by a holder key (HK) of its own.
 
+mod attest;
 mod authorize;
+mod encryption;
 mod exchange;
 mod finish;
 mod prepare;
@@ -33,6 +35,7 @@ use crate::holder::{HolderKeys, HttpClient, WalletIdentity};
 use crate::random::Random;
 use crate::trust::issuers::IssuerTrust;
 
+pub use attest::{IssuancePolicy, KeyAttestationRequest, KeyAttester, SignedMetadata, WalletAttester};
 pub use authorize::{Authorization, authorize, prepare_authorized};
 pub use finish::{FinishedIssuance, Pending, finish, finish_copies, notify};
 pub use prepare::{Acceptance, PreparedIssuance, prepare};
@@ -59,6 +62,8 @@ pub struct IssuanceContext<'a> {
     pub clock: &'a dyn Clock,
     /// Identifiers.
     pub random: &'a dyn Random,
+    /// What is optional: attestations, encryption, signed metadata.
+    pub policy: IssuancePolicy<'a>,
 }
 
 impl fmt::Debug for IssuanceContext<'_> {

@@ -1,5 +1,8 @@
 //! Access tokens at the protected endpoints (RFC 6750), and the grants behind them.
 
+use std::collections::BTreeMap;
+
+use super::client_attestation::ClientProofs;
 use super::dpop::UsedProof;
 use super::records::{GRANTS, GrantRecord, OFFERS, OfferRecord, TOKENS, TokenRecord};
 use super::settings::MAX_BEARER_LIFETIME;
@@ -39,7 +42,11 @@ impl Issuer {
         };
         let token = read_json::<TokenRecord>(self.store(), TOKENS, hashed(access_token)).await;
         let token = token.map_err(ErrorCode::ServerError.refuse())?.filter(|token| token.is_live(self.now()));
-        let grant = token.ok_or_else(invalid_token)?.value.grant;
+        let grant = match token {
+            Some(token) => token.value.grant,
+            None if self.may_be_external(access_token) => self.external_grant(access_token).await?,
+            None => return Err(invalid_token()),
+        };
         let stored = read_json::<GrantRecord>(self.store(), GRANTS, &grant).await;
         let stored = stored.map_err(ErrorCode::ServerError.refuse())?;
         // A grant that was withdrawn takes its tokens with it.
@@ -81,16 +88,18 @@ impl Issuer {
         client_id: Option<String>,
         configuration_ids: Vec<String>,
         identifiers: bool,
-        proof: Option<&UsedProof>,
+        proof: &ClientProofs,
     ) -> GrantRecord {
         GrantRecord {
             offer_id,
             client_id,
-            jkt: proof.map(|proof| proof.jkt.clone()),
+            jkt: proof.jkt().map(str::to_owned),
+            instance: proof.instance().map(str::to_owned),
             configuration_ids,
             issued: Vec::new(),
             enrolled: Vec::new(),
             identifiers,
+            named: BTreeMap::new(),
             refresh: None,
             long: false,
         }

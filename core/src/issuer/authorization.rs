@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use url::Url;
 
+use super::client_attestation::ClientProofs;
 use super::offer::bounded_key;
 use super::records::{
     AUTHORIZATION_CODES, AuthorizationCodeRecord, LOGINS, LoginRecord, OFFERS, OfferRecord, PUSHED,
@@ -71,7 +72,7 @@ impl Issuer {
     ///
     /// # Errors
     /// `invalid_request`, `unsupported_response_type`, `invalid_client` (`client_unknown`), `invalid_scope`,
-    /// `invalid_authorization_details`, `invalid_dpop_proof`, `use_dpop_nonce`; the error inside says what exactly:
+    /// `invalid_authorization_details`, `invalid_dpop_proof`, `use_dpop_nonce`, those of wallet attestations; the error inside says what exactly:
     /// `redirect_unregistered`, `authorization_issuer_state`, and the codes of [`AuthorizationRequest::parse_form`].
     pub async fn push(&self, caller: &Caller<'_>, form: &[u8]) -> Result<PushedResponse, Refusal> {
         let invalid = ErrorCode::InvalidRequest.refuse();
@@ -94,27 +95,41 @@ impl Issuer {
         {
             return Err(invalid(Error::refused("authorization_issuer_state", "there is no such open offer")));
         }
-        let proof = self.dpop_proof(caller, PAR_PATH, None).await?;
-        let (proven, named) = (proof.as_ref().map(|proof| proof.jkt.clone()), request.dpop_jkt.clone());
-        if proven.is_some() && named.is_some() && proven != named {
-            let error = Error::refused("dpop_jkt", "dpop_jkt is another key than the one that was proven");
-            return Err(ErrorCode::InvalidDpopProof.refuse()(error));
-        }
         let name = fresh(&*self.random);
-        let record = PushedRecord { request, configuration_ids, identifiers, jkt: proven.or(named) };
         let end = self.now().plus(self.settings.pushed_lifetime);
-        let mut writes = vec![
-            Write::put_json(PUSHED, hashed(&name), Expect::Absent, &record, Some(end))
-                .map_err(ErrorCode::ServerError.refuse())?,
-        ];
-        writes.extend(proof.map(|proof| proof.write));
-        match self.store.commit(writes).await {
-            Ok(()) => {}
-            Err(CommitError::Conflict { .. }) => return Err(super::dpop::replayed()),
-            Err(CommitError::Failed(error)) => return Err(ErrorCode::ServerError.refuse()(error)),
+        let mut record = PushedRecord { request, configuration_ids, identifiers, jkt: None, instance: None };
+        loop {
+            let proofs = self.pushing_client(caller, &record.request).await?;
+            record.jkt = proofs.jkt().map(str::to_owned).or_else(|| record.request.dpop_jkt.clone());
+            record.instance = proofs.instance().map(str::to_owned);
+            let write = Write::put_json(PUSHED, hashed(&name), Expect::Absent, &record, Some(end));
+            let mut writes = vec![write.map_err(ErrorCode::ServerError.refuse())?];
+            writes.extend(proofs.into_writes());
+            match self.store.commit(writes).await {
+                Ok(()) => break,
+                // Another request has used one of the proofs: looking again says which.
+                Err(CommitError::Conflict { .. }) => {}
+                Err(CommitError::Failed(error)) => return Err(ErrorCode::ServerError.refuse()(error)),
+            }
         }
         let request_uri = format!("{REQUEST_URI_PREFIX}{name}");
         Ok(PushedResponse { request_uri, expires_in: self.settings.pushed_lifetime })
+    }
+
+    /// What the client that pushes a request proves.
+    async fn pushing_client(
+        &self,
+        caller: &Caller<'_>,
+        request: &AuthorizationRequest,
+    ) -> Result<ClientProofs, Refusal> {
+        let attested = self.attested_client(caller, Some(&request.client_id)).await?;
+        let proofs = ClientProofs { dpop: self.dpop_proof(caller, PAR_PATH, None).await?, attested };
+        let named = request.dpop_jkt.as_deref();
+        if named.is_some() && proofs.jkt().is_some_and(|proven| Some(proven) != named) {
+            let error = Error::refused("dpop_jkt", "dpop_jkt is another key than the one that was proven");
+            return Err(ErrorCode::InvalidDpopProof.refuse()(error));
+        }
+        Ok(proofs)
     }
 
     fn client(&self, client_id: &str) -> Result<&Client, Refusal> {
@@ -245,7 +260,7 @@ impl Issuer {
             }
         };
         match self.store.commit(writes).await {
-            Ok(()) => self.answer(&pushed, &answer),
+            Ok(()) => self.sent_back(&pushed, &answer),
             // Another answer of the same browser came first.
             Err(CommitError::Conflict { .. }) => Err(no_login()),
             Err(CommitError::Failed(error)) => Err(error),
@@ -259,10 +274,10 @@ impl Issuer {
     pub async fn cancel_login(&self, login: &str) -> Result<Url> {
         let record = take_json::<LoginRecord>(self.store(), LOGINS, hashed(login), self.now()).await?;
         let pushed = record.ok_or_else(no_login)?.pushed;
-        self.answer(&pushed, &AuthorizationResponse::Error("access_denied".into()))
+        self.sent_back(&pushed, &AuthorizationResponse::Error("access_denied".into()))
     }
 
-    fn answer(&self, pushed: &PushedRecord, answer: &AuthorizationResponse) -> Result<Url> {
+    fn sent_back(&self, pushed: &PushedRecord, answer: &AuthorizationResponse) -> Result<Url> {
         let request = &pushed.request;
         let to = Url::parse(&request.redirect_uri)
             .map_err(|_| Error::misuse("issuer_settings", "a registered redirect URI is no URL"))?;
@@ -284,8 +299,7 @@ impl Issuer {
         }
     }
 
-    /// The offer for a person: the one that the wallet came with, if it is theirs; otherwise what the desk prepared last
-    /// under their identifier; otherwise what the hospital's records say about them.
+    /// The offer for a person: the one that the wallet came with, if it is theirs; otherwise what is prepared for them.
     async fn offer_for(&self, pushed: &PushedRecord, subject: &str) -> Result<Option<String>> {
         let fits = |offer: &OfferRecord| {
             offer.subject.as_deref() == Some(subject)
@@ -295,6 +309,16 @@ impl Issuer {
             let offer = self.offer_of(pushed).await?.filter(|offer| fits(&offer.value));
             return Ok(offer.map(|offer| offer.value.id));
         }
+        self.prepared_for(subject, &pushed.configuration_ids).await
+    }
+
+    /// The id of an offer of these credentials for a person: what the desk prepared last under their identifier; otherwise
+    /// what the hospital's records say about them.
+    pub(super) async fn prepared_for(&self, subject: &str, ids: &[String]) -> Result<Option<String>> {
+        let fits = |offer: &OfferRecord| {
+            offer.subject.as_deref() == Some(subject)
+                && ids.iter().all(|id| offer.configuration_ids.contains(id))
+        };
         let prepared = read_json::<String>(self.store(), SUBJECTS, hashed(subject)).await?;
         if let Some(id) = prepared.filter(|stored| stored.is_live(self.now()))
             && let Some(offer) = self.open_offer(&id.value).await?.filter(|offer| fits(&offer.value))
@@ -303,8 +327,7 @@ impl Issuer {
         }
         let Some(patients) = &self.patients else { return Ok(None) };
         let Some(record) = patients.record(subject).await? else { return Ok(None) };
-        let prepared = self.prepare_for(subject, &pushed.configuration_ids, &record).await?;
-        Ok(Some(prepared))
+        self.prepare_for(subject, ids, &record).await.map(Some)
     }
 
     /// The offer that the wallet came with, if the code is the one that the desk gave out with it. Each guess is counted

@@ -19,6 +19,10 @@ pub struct Caller<'a> {
     pub access_token: Option<(Scheme, &'a str)>,
     /// `DPoP`
     pub dpop: Option<&'a str>,
+    /// `OAuth-Client-Attestation`: what the wallet's provider says about it.
+    pub attestation: Option<&'a str>,
+    /// `OAuth-Client-Attestation-PoP`: the wallet's proof that it is the one.
+    pub attestation_pop: Option<&'a str>,
 }
 
 impl fmt::Debug for Caller<'_> {

@@ -3,11 +3,14 @@
 
 use serde_json::{Map, Value, json};
 
+use super::client_attestation::Demand;
 use super::configuration::Configuration;
 use super::{
-    AUTHORIZATION_PATH, CREDENTIAL_PATH, DEFERRED_PATH, Issuer, NOTIFICATION_PATH, PAR_PATH, TOKEN_PATH,
+    AUTHORIZATION_PATH, CHALLENGE_PATH, CREDENTIAL_PATH, DEFERRED_PATH, Issuer, NOTIFICATION_PATH, PAR_PATH,
+    TOKEN_PATH, header_members,
 };
 use crate::attestation::level::AssuranceLevel;
+use crate::attestation::wallet_attestation;
 use crate::binding::claim::{BIOMETRIC_BINDING_LEVEL, WEBAUTHN_BINDING};
 use crate::credential::claims::{ClaimPath, PathElement};
 use crate::credential::data_model::CONTEXT_V2;
@@ -20,7 +23,7 @@ use crate::format::w3c::binding::{CONFIDENCE_METHOD, EVIDENCE};
 use crate::format::w3c::issue::Security;
 use crate::health::DatasetKind;
 use crate::jose::jwk::Jwk;
-use crate::key::SignatureAlgorithm;
+use crate::key::{PublicKey, SignatureAlgorithm};
 use crate::protocol::oauth::pkce::S256;
 use crate::protocol::openid4vci::PRE_AUTHORIZED_CODE;
 use crate::protocol::openid4vci::authorization_details::OPENID_CREDENTIAL;
@@ -29,10 +32,14 @@ use crate::protocol::openid4vci::metadata::{
     CredentialDefinition, CredentialIssuerMetadata, CredentialMetadata, Display, IssuerDisplay,
     WebauthnBindingSupport, issuer_url,
 };
+use crate::protocol::openid4vci::signed_metadata;
 use crate::protocol::openid4vci::token::{AUTHORIZATION_CODE, REFRESH_TOKEN};
 
 /// Algorithms of key proofs.
 pub(super) const PROOF_ALGORITHMS: [SignatureAlgorithm; 1] = [SignatureAlgorithm::Es256];
+
+/// Seconds for which signed metadata holds.
+const SIGNED_METADATA_LIFETIME: i64 = 86_400;
 
 /// Names of the two claims of the binding, for people.
 const BINDING_CLAIMS: [(&str, &str); 2] = [
@@ -104,21 +111,36 @@ impl Issuer {
         }
         Ok(CredentialIssuerMetadata {
             credential_issuer: self.settings.identifier.clone(),
-            authorization_servers: Vec::new(),
+            // Without others, the issuer is its own, and names none (section 12.2.4).
+            authorization_servers: match self.settings.authorization_servers.as_slice() {
+                [] => Vec::new(),
+                others => std::iter::once(&self.settings.identifier).chain(others).cloned().collect(),
+            },
             credential_endpoint: self.settings.url(CREDENTIAL_PATH)?,
             nonce_endpoint: Some(self.settings.url("/oid4vci/nonce")?),
             deferred_credential_endpoint: Some(self.settings.url(DEFERRED_PATH)?),
             notification_endpoint: Some(self.settings.url(NOTIFICATION_PATH)?),
             batch_credential_issuance: Some(BatchSupport { batch_size: self.settings.batch_size })
                 .filter(|batch| batch.batch_size > 1),
-            credential_response_encryption: None,
-            credential_request_encryption: None,
+            credential_response_encryption: self.response_encryption(),
+            credential_request_encryption: self.request_encryption(),
             display: vec![IssuerDisplay {
                 name: Some(self.settings.name.clone()),
                 locale: Some(self.settings.locale.clone()),
             }],
             credential_configurations_supported: configurations,
         })
+    }
+
+    /// The same, signed under the issuer's certificate; `None` where its key is named in another way.
+    ///
+    /// # Errors
+    /// Those of [`Self::credential_issuer_metadata`] and of the signature.
+    pub fn signed_issuer_metadata(&self) -> Result<Option<String>> {
+        let header @ IssuerKeyHeader::X5c(_) = self.key_header() else { return Ok(None) };
+        let (metadata, now) = (self.credential_issuer_metadata()?, self.now());
+        let end = now.plus(SIGNED_METADATA_LIFETIME);
+        signed_metadata::sign(&metadata, now, end, header_members(header), &*self.key.signer).map(Some)
     }
 
     fn configuration(&self, configuration: Configuration) -> CredentialConfiguration {
@@ -129,7 +151,16 @@ impl Issuer {
         let by_did = ["did:jwk".to_owned(), "did:key".to_owned()].into_iter();
         let mut proof_types = Map::new();
         let algorithms: Vec<_> = PROOF_ALGORITHMS.iter().map(|alg| alg.as_str()).collect();
-        proof_types.insert("jwt".into(), json!({"proof_signing_alg_values_supported": algorithms}));
+        let mut proof = json!({"proof_signing_alg_values_supported": algorithms});
+        if let (Some(required), Some(members)) =
+            (self.required_attestation(configuration), proof.as_object_mut())
+        {
+            members.insert("key_attestations_required".into(), json!(required));
+        }
+        if !self.settings.wallet_providers.is_empty() {
+            proof_types.insert("attestation".into(), proof.clone());
+        }
+        proof_types.insert("jwt".into(), proof);
         CredentialConfiguration {
             format: configuration.format().as_str().into(),
             scope: Some(configuration.id()),
@@ -190,6 +221,12 @@ impl Issuer {
         let mut grants = vec![PRE_AUTHORIZED_CODE.to_owned()];
         grants.extend(code_flow.then(|| AUTHORIZATION_CODE.to_owned()));
         grants.extend((self.settings.refresh_lifetime > 0).then(|| REFRESH_TOKEN.to_owned()));
+        let attestation = self.settings.wallet_attestation;
+        let mut methods = Vec::new();
+        methods.extend((attestation != Demand::Required).then(|| "none".to_owned()));
+        methods.extend((attestation != Demand::Off).then(|| wallet_attestation::METHOD.to_owned()));
+        let algorithms: Vec<String> = PROOF_ALGORITHMS.iter().map(|alg| alg.as_str().into()).collect();
+        let of_attestations = if attestation == Demand::Off { Vec::new() } else { algorithms.clone() };
         Ok(AuthorizationServerMetadata {
             issuer: self.settings.identifier.clone(),
             authorization_endpoint: code_flow.then_some(self.settings.url(AUTHORIZATION_PATH)?),
@@ -201,13 +238,14 @@ impl Issuer {
             token_endpoint: self.settings.url(TOKEN_PATH)?,
             grant_types_supported: grants,
             response_types_supported: code_flow.then(|| "code".to_owned()).into_iter().collect(),
-            token_endpoint_auth_methods_supported: vec!["none".into()],
-            dpop_signing_alg_values_supported: PROOF_ALGORITHMS
-                .iter()
-                .map(|alg| alg.as_str().into())
-                .collect(),
+            token_endpoint_auth_methods_supported: methods,
+            client_attestation_signing_alg_values_supported: of_attestations.clone(),
+            client_attestation_pop_signing_alg_values_supported: of_attestations,
+            challenge_endpoint: (attestation != Demand::Off).then_some(self.settings.url(CHALLENGE_PATH)?),
+            dpop_signing_alg_values_supported: algorithms,
             authorization_details_types_supported: vec![OPENID_CREDENTIAL.into()],
-            pre_authorized_grant_anonymous_access_supported: !self.settings.known_wallets_only,
+            pre_authorized_grant_anonymous_access_supported: !self.settings.known_wallets_only
+                && attestation != Demand::Required,
         })
     }
 
@@ -250,18 +288,15 @@ impl Issuer {
 
     /// JWT VC Issuer Metadata (draft-ietf-oauth-sd-jwt-vc section 3): the signing key under the name that headers use.
     pub fn jwt_vc_issuer_metadata(&self) -> Value {
-        json!({"issuer": self.settings.identifier, "jwks": {"keys": [self.public_jwk().to_value()]}})
-    }
-
-    fn public_jwk(&self) -> Jwk {
-        let mut jwk = Jwk::from_key(self.key.signer.public_key());
-        jwk.kid = Some(match &self.key.header {
-            IssuerKeyHeader::Kid(kid) | IssuerKeyHeader::TrustChain { kid, .. } => kid.clone(),
-            IssuerKeyHeader::X5c(_) => jwk.thumbprint(),
-        });
-        jwk.alg = Some(self.key.signer.public_key().algorithm().as_str().into());
-        jwk.use_ = Some("sig".into());
-        jwk
+        let kid = match &self.key.header {
+            IssuerKeyHeader::Kid(kid) | IssuerKeyHeader::TrustChain { kid, .. } => Some(kid.clone()),
+            IssuerKeyHeader::X5c(_) => None,
+        };
+        let current = self.key.signer.public_key();
+        // The key that signs comes first; those before it stay, so that what they signed verifies.
+        let earlier = self.earlier_keys.iter().filter(|key| *key != current);
+        let keys = std::iter::once(published(current, kid)).chain(earlier.map(|key| published(key, None)));
+        json!({"issuer": self.settings.identifier, "jwks": {"keys": keys.collect::<Vec<_>>()}})
     }
 
     /// The DID document behind `did:web` of this issuer.
@@ -282,6 +317,15 @@ impl Issuer {
         (version == "1" && uri == self.settings.binding_policy)
             .then(|| json!({"policy": uri, "rules": BINDING_RULES}))
     }
+}
+
+/// A signing key as it is published; its name is its thumbprint where it has no other.
+fn published(key: &PublicKey, kid: Option<String>) -> Value {
+    let mut jwk = Jwk::from_key(key);
+    jwk.kid = Some(kid.unwrap_or_else(|| jwk.thumbprint()));
+    jwk.alg = Some(key.algorithm().as_str().into());
+    jwk.use_ = Some("sig".into());
+    jwk.to_value()
 }
 
 /// How this version of the issuer grades WebAuthn keys.

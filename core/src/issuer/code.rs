@@ -3,7 +3,7 @@
 
 use subtle::ConstantTimeEq;
 
-use super::dpop::UsedProof;
+use super::client_attestation::ClientProofs;
 use super::records::{AUTHORIZATION_CODES, AuthorizationCodeRecord, GRANTS, GrantRecord};
 use super::token::{check_details, wanted};
 use super::{Issuer, OfferState, hashed};
@@ -33,7 +33,7 @@ impl Issuer {
         &self,
         request: &TokenRequest,
         sent: &SentCode<'_>,
-        proof: Option<UsedProof>,
+        proof: ClientProofs,
     ) -> Outcome {
         let key = hashed(sent.code);
         let stored = read_json::<AuthorizationCodeRecord>(self.store(), AUTHORIZATION_CODES, &key).await?;
@@ -41,7 +41,7 @@ impl Issuer {
             return Ok(Err(invalid_grant("code_unknown", "the code is unknown or expired")));
         };
         let Stored { version, value: mut record, .. } = stored;
-        if let Err(refusal) = check_code(request, sent, &record, proof.as_ref()) {
+        if let Err(refusal) = check_code(request, sent, &record, &proof) {
             return Ok(Err(refusal));
         }
         if let Some(grant) = record.grant {
@@ -56,13 +56,13 @@ impl Issuer {
         let ids = wanted(&record.pushed.configuration_ids, details);
         let identifiers = record.pushed.identifiers || !details.is_empty();
         let client = Some(record.pushed.request.client_id.clone());
-        let grant = self.grant(record.offer_id.clone(), client, ids, identifiers, proof.as_ref());
+        let grant = self.grant(record.offer_id.clone(), client, ids, identifiers, &proof);
         let (id, response, mut writes) = self.new_grant(grant).await?;
         // Kept for as long as the grant may live: a later use is then seen as the theft that it is.
         let end = self.now().plus(self.settings.token_lifetime);
         record.grant = Some(id);
         writes.push(Write::put_json(AUTHORIZATION_CODES, key, Expect::Version(version), &record, Some(end))?);
-        writes.extend(proof.map(|proof| proof.write));
+        writes.extend(proof.into_writes());
         writes.extend(self.offer_write(&record.offer_id, OfferState::Redeemed).await?);
         self.store.commit(writes).await?;
         Ok(Ok(response))
@@ -73,7 +73,7 @@ impl Issuer {
         &self,
         request: &TokenRequest,
         refresh_token: &str,
-        proof: Option<UsedProof>,
+        proof: ClientProofs,
     ) -> Outcome {
         let unknown = || Ok(Err(invalid_grant("refresh_unknown", "the refresh token is unknown or expired")));
         let Some((id, _)) = refresh_token.split_once('.').filter(|(id, _)| !id.is_empty() && id.len() < 100)
@@ -85,7 +85,9 @@ impl Issuer {
         let Stored { version, value: mut grant, expires_at } = stored;
         let Some(current) = grant.refresh.clone() else { return unknown() };
         let client = request.client_id.is_some() && request.client_id != grant.client_id;
-        if client || grant.jkt.as_deref() != proof.as_ref().map(|proof| proof.jkt.as_str()) {
+        // Whoever is not attested at all is refused here too, where the grant was an attested wallet's.
+        let instance = grant.instance.is_some() && grant.instance.as_deref() != proof.instance();
+        if client || instance || grant.jkt.as_deref() != proof.jkt() {
             let detail = "the refresh token is bound to another key or client";
             return Ok(Err(invalid_grant("refresh_binding", detail)));
         }
@@ -102,7 +104,7 @@ impl Issuer {
         grant.identifiers |= !request.authorization_details.is_empty();
         let (response, mut writes) = self.tokens(id, &mut grant, expires_at)?;
         writes.push(Write::put_json(GRANTS, id, Expect::Version(version), &grant, expires_at)?);
-        writes.extend(proof.map(|proof| proof.write));
+        writes.extend(proof.into_writes());
         self.store.commit(writes).await?;
         Ok(Ok(response))
     }
@@ -112,7 +114,7 @@ fn check_code(
     request: &TokenRequest,
     sent: &SentCode<'_>,
     record: &AuthorizationCodeRecord,
-    proof: Option<&UsedProof>,
+    proof: &ClientProofs,
 ) -> Result<(), Refusal> {
     let authorized = &record.pushed.request;
     if request.client_id.as_deref() != Some(authorized.client_id.as_str()) {
@@ -126,8 +128,12 @@ fn check_code(
     }
     pkce::check(sent.code_verifier, &authorized.code_challenge).map_err(ErrorCode::InvalidGrant.refuse())?;
     let bound = record.pushed.jkt.as_deref();
-    if bound.is_some() && bound != proof.map(|proof| proof.jkt.as_str()) {
+    if bound.is_some() && bound != proof.jkt() {
         return Err(invalid_grant("code_key", "the code is bound to another key"));
+    }
+    let instance = record.pushed.instance.as_deref();
+    if instance.is_some() && instance != proof.instance() {
+        return Err(invalid_grant("code_instance", "the code is bound to another instance of the wallet"));
     }
     Ok(())
 }

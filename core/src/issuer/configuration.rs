@@ -1,6 +1,7 @@
 //! The credential configurations: each kind of dataset in each format.
 
 use super::Issuer;
+use crate::attestation::key_attestation::KeyAttestationsRequired;
 use crate::attestation::level::AssuranceLevel;
 use crate::credential::CredentialFormat;
 use crate::did::{self, DidUrl};
@@ -91,6 +92,15 @@ impl Issuer {
         let levels = &self.settings.required_levels;
         let own = levels.get(&configuration.id()).or_else(|| levels.get(configuration.kind.as_str()));
         own.copied().unwrap_or_default()
+    }
+
+    /// What must be attested about the holder keys of a configuration: its own rule, otherwise that of its kind.
+    pub(super) fn required_attestation(
+        &self,
+        configuration: Configuration,
+    ) -> Option<&KeyAttestationsRequired> {
+        let rules = &self.settings.key_attestations;
+        rules.get(&configuration.id()).or_else(|| rules.get(configuration.kind.as_str()))
     }
 
     /// The key of W3C credentials: the DID URL that headers name, otherwise the same key under `did:web`, or under

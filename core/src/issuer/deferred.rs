@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::access::ValidToken;
+use super::encryption::{Answer, Message};
 use super::issue::{Approved, denied};
 use super::offer::{Approval, bounded_key, dataset_key};
 use super::records::{
@@ -17,20 +18,35 @@ use crate::protocol::openid4vci::credential::{Deferral, DeferredRequest, ErrorCo
 use crate::store::{CommitError, Expect, Stored, Write, read_json, update_json};
 
 impl Issuer {
+    /// [`Self::answer_deferred`] for requests and responses that are not encrypted.
+    ///
+    /// # Errors
+    /// Those of [`Self::answer_deferred`].
+    pub async fn issue_deferred(&self, caller: &Caller<'_>, body: &[u8]) -> Result<Issuance, Refusal> {
+        self.answer_deferred(caller, Message::Plain(body)).await.map(|answer| answer.issuance)
+    }
+
     /// Answers a deferred credential request.
     ///
     /// # Errors
     /// Those of an access token; `invalid_credential_request`; `invalid_transaction_id` (`transaction_unknown`);
     /// `credential_request_denied` (`credential_denied`, `credential_gone`).
-    pub async fn issue_deferred(&self, caller: &Caller<'_>, body: &[u8]) -> Result<Issuance, Refusal> {
-        let request = DeferredRequest::parse(body, &self.limits)?;
+    pub async fn answer_deferred(
+        &self,
+        caller: &Caller<'_>,
+        message: Message<'_>,
+    ) -> Result<Answer, Refusal> {
+        let mut token = self.valid_token(caller, DEFERRED_PATH).await?;
+        let request = DeferredRequest::parse(&self.open(message)?, &self.limits)?;
+        let encryption = request.response_encryption.as_ref();
+        self.check_response_encryption(message, encryption)?;
         loop {
-            let token = self.valid_token(caller, DEFERRED_PATH).await?;
             match self.continue_deferred(token, &request.transaction_id).await? {
-                Ok(answer) => return Ok(answer),
+                Ok(issuance) => return Answer::new(issuance, encryption),
                 Err(CommitError::Conflict { .. }) => {}
                 Err(CommitError::Failed(error)) => return Err(ErrorCode::ServerError.refuse()(error)),
             }
+            token = self.valid_token(caller, DEFERRED_PATH).await?;
         }
     }
 
@@ -111,8 +127,19 @@ impl Issuer {
         let key = hashed(&transaction_id);
         writes.push(Write::put_json(DEFERRED, key, Expect::Absent, &record, expires_at)?);
         writes.push(Write::put_json(GRANTS, grant_id, Expect::Version(version), &grant, expires_at)?);
+        writes.extend(self.waiting_write(&grant.offer_id).await?);
         self.store.commit(writes).await?;
         Ok(self.deferral(transaction_id))
+    }
+
+    /// The write by which the desk learns that a wallet waits.
+    async fn waiting_write(&self, offer_id: &str) -> Result<Option<Write>> {
+        let Some(stored) = read_json::<OfferRecord>(self.store(), OFFERS, offer_id.as_bytes()).await? else {
+            return Ok(None);
+        };
+        let offer = OfferRecord { waiting: true, ..stored.value };
+        let expect = Expect::Version(stored.version);
+        Write::put_json(OFFERS, offer_id.as_bytes(), expect, &offer, stored.expires_at).map(Some)
     }
 
     /// The desk's decision about an offer whose credentials wait; `None` when there is no such offer.

@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 
 use super::access::ValidToken;
 use super::configuration::Configuration;
+use super::encryption::{Answer, Message};
 use super::enrolment::Enrolment;
+use super::holders::Holders;
 use super::nonce::KnownNonce;
 use super::offer::{Approval, dataset_key};
 use super::records::{
@@ -29,7 +31,7 @@ use crate::jose::jwk::Jwk;
 use crate::protocol::openid4vci::credential::{
     CredentialName, CredentialRequest, CredentialResponse, ErrorCode, Issuance, Refusal,
 };
-use crate::protocol::openid4vci::key_proof::{self, KeyProofExpectation, VerifiedKeyProof};
+use crate::protocol::openid4vci::key_proof::VerifiedKeyProof;
 use crate::status::reference::StatusReference;
 use crate::store::{CommitError, Expect, Stored, Write, read_json};
 
@@ -47,17 +49,36 @@ pub(super) struct Approved {
 }
 
 impl Issuer {
+    /// [`Self::answer`] for requests and responses that are not encrypted.
+    ///
+    /// # Errors
+    /// Those of [`Self::answer`].
+    pub async fn issue(&self, caller: &Caller<'_>, body: &[u8]) -> Result<Issuance, Refusal> {
+        self.answer(caller, Message::Plain(body)).await.map(|answer| answer.issuance)
+    }
+
     /// Answers a credential request. Nothing is written unless the credential is issued; the nonce, the token's
     /// right to this kind of credential, the WebAuthn credential id and the status entry are taken in one commit with
     /// the record of the credential.
     ///
     /// # Errors
     /// With the codes of sections 8.3.1 and RFC 6750; the error inside names what exactly was wrong.
-    pub async fn issue(&self, caller: &Caller<'_>, body: &[u8]) -> Result<Issuance, Refusal> {
-        let mut token = self.valid_token(caller, CREDENTIAL_PATH).await?;
-        let request = CredentialRequest::parse(body, &self.limits)?;
+    pub async fn answer(&self, caller: &Caller<'_>, message: Message<'_>) -> Result<Answer, Refusal> {
+        let token = self.valid_token(caller, CREDENTIAL_PATH).await?;
+        let request = CredentialRequest::parse(&self.open(message)?, &self.limits)?;
+        let encryption = request.response_encryption.as_ref();
+        self.check_response_encryption(message, encryption)?;
+        Answer::new(self.issue_for(caller, token, &request).await?, encryption)
+    }
+
+    async fn issue_for(
+        &self,
+        caller: &Caller<'_>,
+        mut token: ValidToken,
+        request: &CredentialRequest,
+    ) -> Result<Issuance, Refusal> {
         loop {
-            let approved = self.approve(token, &request).await?;
+            let approved = self.approve(token, request).await?;
             let approval = self.approval(&approved.token.record.offer_id).await;
             let done = match approval.map_err(ErrorCode::ServerError.refuse())? {
                 Some(Approval::Denied) => return Err(denied("credential_denied")),
@@ -76,10 +97,11 @@ impl Issuer {
 
     async fn approve(&self, token: ValidToken, request: &CredentialRequest) -> Result<Approved, Refusal> {
         let (configuration, configuration_id) = self.entitled(&token.record, &request.credential)?;
-        let proofs = self.key_proofs(&token.record, request).map_err(ErrorCode::InvalidProof.refuse())?;
-        let nonces = self.unused_nonces(&proofs).await?;
-        let enrolments = self.enrolments(&token.record, request, &proofs).await?;
-        let copies = copies(&token.record, proofs, enrolments)?;
+        let holders = self.holders(&token.record, configuration, request);
+        let holders = holders.map_err(ErrorCode::InvalidProof.refuse())?;
+        let nonces = self.unused_nonces(&holders.nonces).await?;
+        let enrolments = self.enrolments(&token.record, request, &holders.proofs).await?;
+        let copies = copies(&token.record, &holders, enrolments)?;
         for copy in &copies {
             self.check_level(configuration, copy.key.as_ref())?;
         }
@@ -113,37 +135,12 @@ impl Issuer {
         Ok((configuration, id))
     }
 
-    /// One proof per credential, each for a key of its own.
-    fn key_proofs(&self, grant: &GrantRecord, request: &CredentialRequest) -> Result<Vec<VerifiedKeyProof>> {
-        let most = usize::try_from(self.settings.batch_size).unwrap_or(1);
-        if request.proofs.len() > most {
-            return Err(Error::unsupported("proof_count", "more key proofs than batch_size of the metadata"));
-        }
-        let expectation = KeyProofExpectation {
-            audience: &self.settings.identifier,
-            client_id: grant.client_id.as_deref(),
-            algorithms: &catalogue::PROOF_ALGORITHMS,
-            max_age: self.settings.proof_max_age,
-            skew: self.settings.skew,
-            now: self.now(),
-        };
-        let mut proofs: Vec<VerifiedKeyProof> = Vec::new();
-        for compact in &request.proofs {
-            let proof = key_proof::verify(compact, &expectation, &self.limits)?;
-            if proofs.iter().any(|earlier| earlier.key() == proof.key()) {
-                return Err(Error::malformed("proof_key_repeated", "two key proofs are for the same key"));
-            }
-            proofs.push(proof);
-        }
-        Ok(proofs)
-    }
-
-    /// The nonces of the proofs, each once: proofs of one request may share a nonce.
-    async fn unused_nonces(&self, proofs: &[VerifiedKeyProof]) -> Result<Vec<KnownNonce>, Refusal> {
+    /// The nonces of proofs and attestations, each once: those of one request may share a nonce.
+    async fn unused_nonces(&self, all: &[String]) -> Result<Vec<KnownNonce>, Refusal> {
         let invalid = ErrorCode::InvalidNonce.refuse();
         let mut nonces: Vec<KnownNonce> = Vec::new();
-        for proof in proofs {
-            let nonce = self.known_nonce(proof.nonce()).map_err(&invalid)?;
+        for nonce in all {
+            let nonce = self.known_nonce(nonce).map_err(&invalid)?;
             if nonces.contains(&nonce) {
                 continue;
             }
@@ -277,6 +274,7 @@ impl Issuer {
             status_changed_at: None,
             client_id: approved.token.record.client_id.clone(),
             level: copy.key.as_ref().map(|key| key.binding.level.as_str().to_owned()),
+            holder_key: copy.attested.clone(),
             event: None,
         }
     }
@@ -367,32 +365,32 @@ pub(super) fn identifier(grant: &GrantRecord, configuration_id: &str) -> String 
 }
 
 fn configuration_of(grant: &GrantRecord, named: &str) -> Result<String, Refusal> {
-    let known = grant.configuration_ids.iter().find(|id| grant.identifiers && identifier(grant, id) == named);
-    known.cloned().ok_or_else(|| {
+    let own = grant.configuration_ids.iter().find(|id| grant.identifiers && identifier(grant, id) == named);
+    own.or_else(|| grant.named.get(named)).cloned().ok_or_else(|| {
         let detail = "the token response named no such credential";
         ErrorCode::UnknownCredentialIdentifier.refuse()(Error::refused("credential_identifier", detail))
     })
 }
 
-/// Each proof with its registration and the key it names. A key that was enrolled by a proof before, in this request or
+/// Each proof with its registration and the key it names, then the keys that are attested only. A key that was enrolled by a proof before, in this request or
 /// under the same grant, may be named again: one WebAuthn ceremony serves them all, each with a holder key of its own
 /// that vouches for AK.
-fn copies(
-    grant: &GrantRecord,
-    proofs: Vec<VerifiedKeyProof>,
-    enrolments: Vec<Enrolment>,
-) -> Result<Vec<Copy>, Refusal> {
+fn copies(grant: &GrantRecord, holders: &Holders, enrolments: Vec<Enrolment>) -> Result<Vec<Copy>, Refusal> {
     let mut known = grant.enrolled.clone();
     known.extend(enrolments.iter().map(|enrolment| enrolment.key.clone()));
     let mut enrolments = enrolments.into_iter();
-    let copy = |proof: VerifiedKeyProof| {
+    let server = ErrorCode::ServerError.refuse();
+    let copy = |proof: &VerifiedKeyProof| {
         let enrolment = enrolments.next();
         // That a registration is for the key its own proof names was checked with it.
         let key = proof.ak_jkt().map(|jkt| enrolled(&known, jkt)).transpose()?;
-        let did = proof.did().map_err(ErrorCode::ServerError.refuse())?.to_string();
-        Ok(Copy { holder: Jwk::from_key(proof.key()), did, key, enrolment })
+        let did = proof.did().map_err(&server)?.to_string();
+        let attested = holders.attestation(proof.key());
+        Ok(Copy { holder: Jwk::from_key(proof.key()), did, key, enrolment, attested })
     };
-    proofs.into_iter().map(copy).collect()
+    let mut copies = holders.proofs.iter().map(copy).collect::<Result<Vec<_>, Refusal>>()?;
+    copies.extend(holders.attested_copies().map_err(&server)?);
+    Ok(copies)
 }
 
 fn enrolled(known: &[EnrolledKey], jkt: &str) -> Result<EnrolledKey, Refusal> {

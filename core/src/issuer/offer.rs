@@ -60,6 +60,9 @@ pub struct NewOffer {
     pub flow: OfferFlow,
     /// Who it is for, as the hospital's OpenID Connect provider calls them (authorization code flow only).
     pub subject: Option<String>,
+    /// The authorization server for signing in; absent: the issuer itself where it has clients, otherwise the first of
+    /// the others (authorization code flow only).
+    pub authorization_server: Option<String>,
     /// Whether the desk wants to approve once more when the wallet asks for the credentials (deferred issuance).
     pub approval: bool,
     /// Whether the link refers to the offer instead of carrying it.
@@ -154,6 +157,9 @@ pub struct OfferSummary {
     /// What the desk says about issuing, where it wants to be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// Whether a wallet waits for the desk's decision now.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub waiting: bool,
 }
 
 impl OfferRecord {
@@ -169,6 +175,7 @@ impl OfferRecord {
             expires_at: self.expires_at,
             credentials: self.credentials,
             replaces: self.replaces,
+            waiting: self.waiting && self.approval == Some(Approval::Pending),
             approval: self.approval,
         }
     }
@@ -197,7 +204,8 @@ impl Issuer {
     /// Makes an offer and keeps its datasets until they are issued or the offer ends.
     ///
     /// # Errors
-    /// Those of [`Self::preview`]; `offer_lifetime`, `offer_reference`, `offer_replaces`, `offer_sign_in`; when the store fails.
+    /// Those of [`Self::preview`]; `offer_lifetime`, `offer_reference`, `offer_replaces`, `offer_sign_in`,
+    /// `offer_authorization_server`; when the store fails.
     pub async fn create_offer(&self, new: &NewOffer) -> Result<CreatedOffer> {
         let previews = self.preview(&new.configuration_ids, &new.fhir)?;
         let lifetime = new.expires_in.unwrap_or(self.settings.offer_lifetime);
@@ -215,11 +223,12 @@ impl Issuer {
             })?;
         }
         check_sign_in(new)?;
+        let server = self.server_of(new)?;
         let now = self.now();
         let expires_at = now.plus(lifetime);
         let (id, code) = (fresh(&*self.random), fresh(&*self.random));
         let tx_code = new.tx_code.then(|| digits(&*self.random));
-        let offer = self.offer(new, &id, code.clone());
+        let offer = self.offer(new, server, &id, code.clone());
         let by_code = new.flow == OfferFlow::AuthorizationCode;
         let tx_mac = tx_code.as_ref().map(|tx| self.tx_code_mac(&id, tx.expose()));
         let link = if new.by_reference {
@@ -243,6 +252,7 @@ impl Issuer {
             subject: new.subject.clone(),
             sign_in: tx_mac.filter(|_| by_code).map(|code| SignInCode { code, wrong_attempts: 0 }),
             approval: new.approval.then_some(Approval::Pending),
+            waiting: false,
         };
         // The desk can look at an offer for as long as at the credentials that came of it.
         let forget = expires_at.plus(self.settings.record_retention);
@@ -283,7 +293,27 @@ impl Issuer {
         Ok(self.create_offer(&new).await?.id)
     }
 
-    fn offer(&self, new: &NewOffer, id: &str, code: String) -> CredentialOffer {
+    /// The authorization server of an offer, named where there are several.
+    fn server_of(&self, new: &NewOffer) -> Result<Option<String>> {
+        let (own, others) = (&self.settings.identifier, &self.settings.authorization_servers);
+        let bad = |detail: &'static str| Err(Error::malformed("offer_authorization_server", detail));
+        let by_code = new.flow == OfferFlow::AuthorizationCode;
+        let server = match (&new.authorization_server, others.first()) {
+            (Some(server), _) if server != own && !(by_code && others.contains(server)) => {
+                return bad("another server is named, or one for an offer that needs no sign-in");
+            }
+            (Some(server), Some(_)) => server,
+            (None, Some(first)) if by_code && self.settings.clients.is_empty() => first,
+            (None, Some(_)) => own,
+            (_, None) => return Ok(None),
+        };
+        if server != own && new.tx_code {
+            return bad("a code of the desk is entered on the issuer's own sign-in page");
+        }
+        Ok(Some(server.clone()))
+    }
+
+    fn offer(&self, new: &NewOffer, server: Option<String>, id: &str, code: String) -> CredentialOffer {
         let tx_code = new.tx_code.then(|| TxCode {
             input_mode: Some(InputMode::Numeric),
             length: Some(TX_CODE_DIGITS),
@@ -297,14 +327,14 @@ impl Issuer {
                     pre_authorized_code: Some(PreAuthorizedCodeGrant {
                         pre_authorized_code: code,
                         tx_code,
-                        authorization_server: None,
+                        authorization_server: server,
                     }),
                     ..Grants::default()
                 },
                 OfferFlow::AuthorizationCode => Grants {
                     authorization_code: Some(AuthorizationCodeGrant {
                         issuer_state: Some(id.to_owned()),
-                        authorization_server: None,
+                        authorization_server: server,
                     }),
                     ..Grants::default()
                 },

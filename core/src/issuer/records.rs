@@ -1,11 +1,14 @@
 //! The tables of the issuer and what lies in them.
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::authorization::ProviderState;
 use super::enrolment::Enrolment;
+use super::holders::AttestedKey;
 use super::offer::{Approval, OfferState};
 use crate::binding::claim::WebauthnBinding;
 use crate::clock::UnixTime;
@@ -40,6 +43,8 @@ pub(super) const TOKENS: Table = Table::new("access_tokens");
 pub(super) const NONCES: Table = Table::new("used_nonces");
 /// DPoP proofs that were used, by the hash of key and `jti`; empty values.
 pub(super) const DPOP_PROOFS: Table = Table::new("dpop_proofs");
+/// Proofs beside wallet attestations that were used, by the hash of key and `jti`; empty values.
+pub(super) const ATTESTATION_PROOFS: Table = Table::new("attestation_proofs");
 /// Issued credentials by id: [`CredentialRecord`].
 pub(super) const CREDENTIALS: Table = Table::new("credentials");
 /// Notification ids: [`NotificationRecord`].
@@ -88,6 +93,9 @@ pub(super) struct OfferRecord {
     /// What the desk says about issuing, where it wants to be asked.
     #[serde(default)]
     pub(super) approval: Option<Approval>,
+    /// Whether a wallet has asked and waits.
+    #[serde(default)]
+    pub(super) waiting: bool,
 }
 
 /// A code for signing in, as a keyed hash.
@@ -106,6 +114,9 @@ pub(super) struct PushedRecord {
     pub(super) identifiers: bool,
     /// The key that the code is bound to.
     pub(super) jkt: Option<String>,
+    /// The key of the attested instance of the wallet that the code is bound to.
+    #[serde(default)]
+    pub(super) instance: Option<String>,
 }
 
 /// A sign-in under way.
@@ -143,6 +154,9 @@ pub(super) struct Copy {
     pub(super) key: Option<EnrolledKey>,
     /// The registration that came with this proof.
     pub(super) enrolment: Option<Enrolment>,
+    /// What the wallet's provider says about the holder key.
+    #[serde(default)]
+    pub(super) attested: Option<AttestedKey>,
 }
 
 /// A pre-authorized code that was not used yet.
@@ -175,6 +189,9 @@ pub(super) struct GrantRecord {
     pub(super) client_id: Option<String>,
     /// Thumbprint of the key that its tokens are bound to (RFC 9449); `None` for bearer tokens.
     pub(super) jkt: Option<String>,
+    /// Thumbprint of the key of the attested instance of the wallet, which alone may refresh.
+    #[serde(default)]
+    pub(super) instance: Option<String>,
     /// What it allows.
     pub(super) configuration_ids: Vec<String>,
     /// What was issued with it.
@@ -183,6 +200,9 @@ pub(super) struct GrantRecord {
     pub(super) enrolled: Vec<EnrolledKey>,
     /// Whether the token response named credential identifiers.
     pub(super) identifiers: bool,
+    /// Names of credentials that another authorization server gave out, with their configurations.
+    #[serde(default)]
+    pub(super) named: BTreeMap<String, String>,
     /// Hash of the refresh token that counts; `None` when nothing can be refreshed.
     pub(super) refresh: Option<Vec<u8>>,
     /// Whether its access tokens live long enough for an approval.
@@ -248,6 +268,9 @@ pub struct CredentialSummary {
     /// Assurance level of the WebAuthn key bound into it; absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,
+    /// What the wallet's provider attested about the holder key; absent when it attested nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder_key: Option<AttestedKey>,
     /// What the wallet said became of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<NotificationEvent>,

@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use super::authorization::Client;
+use super::client_attestation::Demand;
 use super::configuration::Configuration;
 use super::enrolment::Wallet;
 use crate::attestation::GradingPolicy;
+use crate::attestation::key_attestation::KeyAttestationsRequired;
 use crate::attestation::level::AssuranceLevel;
+use crate::attestation::wallet_provider::WalletProvider;
 use crate::error::{Error, Result};
 use crate::health::DatasetKind;
 use crate::protocol::openid4vci::credential::MAX_PROOFS;
@@ -45,6 +48,8 @@ pub struct Settings {
     pub deferred_interval: i64,
     /// Clients that may use the authorization code flow.
     pub clients: Vec<Client>,
+    /// Identifiers of authorization servers beside the issuer itself whose access tokens (RFC 9068) count.
+    pub authorization_servers: Vec<String>,
     /// Lifetime of a pushed authorization request.
     pub pushed_lifetime: i64,
     /// Time for signing in.
@@ -53,7 +58,16 @@ pub struct Settings {
     pub code_lifetime: i64,
     /// Whether access tokens are given only to clients that prove a key by DPoP.
     pub dpop_required: bool,
-    /// Lifetime of DPoP nonces, and oldest DPoP proof.
+    /// Whether wallets authenticate themselves by attestations of their providers, where they ask for authorization and
+    /// for tokens.
+    pub wallet_attestation: Demand,
+    /// The providers whose word about wallets and their keys counts.
+    pub wallet_providers: Vec<WalletProvider>,
+    /// Whether credential requests come encrypted.
+    pub request_encryption: Demand,
+    /// Whether credential responses are encrypted; only encrypted requests can ask for it.
+    pub response_encryption: Demand,
+    /// Lifetime of DPoP nonces and of challenges for wallet attestations, and oldest proof of either kind.
     pub dpop_max_age: i64,
     /// Lifetime of a nonce: the person's time for the authenticator's prompt is in it.
     pub nonce_lifetime: i64,
@@ -81,6 +95,9 @@ pub struct Settings {
     pub known_wallets_only: bool,
     /// Lowest level per configuration, or per kind for all its formats; what is not here asks for no second key.
     pub required_levels: BTreeMap<String, AssuranceLevel>,
+    /// What must be attested about holder keys, per configuration, or per kind for all its formats; what is not here takes
+    /// keys without attestations.
+    pub key_attestations: BTreeMap<String, KeyAttestationsRequired>,
     /// URI and version of the policy by which enrolments are graded; goes into the credential.
     pub binding_policy: String,
     /// How attestations are graded.
@@ -104,10 +121,15 @@ impl Settings {
             deferred_lifetime: 7 * 86_400,
             deferred_interval: 5,
             clients: Vec::new(),
+            authorization_servers: Vec::new(),
             pushed_lifetime: 90,
             login_lifetime: 600,
             code_lifetime: 60,
             dpop_required: false,
+            wallet_attestation: Demand::Off,
+            wallet_providers: Vec::new(),
+            request_encryption: Demand::Off,
+            response_encryption: Demand::Off,
             dpop_max_age: 300,
             nonce_lifetime: 600,
             proof_max_age: 300,
@@ -122,6 +144,7 @@ impl Settings {
             wallets: Vec::new(),
             known_wallets_only: false,
             required_levels: BTreeMap::new(),
+            key_attestations: BTreeMap::new(),
             binding_policy: format!("{identifier}/policy/binding/1"),
             grading: GradingPolicy::default(),
         }
@@ -173,6 +196,20 @@ impl Settings {
                 ));
             }
         }
+        if self.wallet_attestation != Demand::Off && self.wallet_providers.is_empty() {
+            return bad("wallet_attestation needs wallet_providers".into());
+        }
+        if self.response_encryption != Demand::Off && self.request_encryption == Demand::Off {
+            return bad("response_encryption needs request_encryption".into());
+        }
+        for (i, server) in self.authorization_servers.iter().enumerate() {
+            issuer_url(server)?;
+            if *server == self.identifier
+                || self.authorization_servers.iter().take(i).any(|one| one == server)
+            {
+                return bad(format!("authorization server {server} is there twice, or the issuer itself"));
+            }
+        }
         if self.batch_size == 0 || usize::try_from(self.batch_size).is_ok_and(|size| size > MAX_PROOFS) {
             return bad(format!("batch_size must be 1 to {MAX_PROOFS}"));
         }
@@ -184,6 +221,12 @@ impl Settings {
         }
         if let Some(unknown) = self.required_levels.keys().find(|id| Configuration::parse(id).is_err()) {
             return bad(format!("required_levels names the unknown configuration {unknown}"));
+        }
+        if let Some(unknown) = self.key_attestations.keys().find(|id| Configuration::parse(id).is_err()) {
+            return bad(format!("key_attestations names the unknown configuration {unknown}"));
+        }
+        if !self.key_attestations.is_empty() && self.wallet_providers.is_empty() {
+            return bad("key_attestations needs wallet_providers".into());
         }
         for (i, wallet) in self.wallets.iter().enumerate() {
             wallet.check()?;

@@ -87,6 +87,7 @@ impl World {
             nonce: Some(nonce),
             client_id: None,
             ak_jkt: None,
+            key_attestation: None,
             now: self.clock.now(),
         };
         change(&mut input);
@@ -561,7 +562,7 @@ fn metadata_says_what_is_there() {
     let metadata = world.issuer.credential_issuer_metadata().unwrap();
     for kind in crate::health::DatasetKind::ALL {
         let configuration = metadata.configuration(kind.as_str()).unwrap();
-        assert_eq!(configuration.jwt_proof_algorithms().unwrap(), Some(vec!["ES256".to_owned()]));
+        assert_eq!(configuration.proof_demand().unwrap().unwrap().algorithms, ["ES256".to_owned()]);
         assert!(configuration.credential_metadata.unwrap().claims.len() > 8);
         assert_eq!(configuration.webauthn_binding, None, "no wallet is on the list");
         let name = configuration.vct.unwrap().rsplit('/').next().unwrap().to_owned();
@@ -613,6 +614,7 @@ fn batch(world: &World, count: usize) -> Vec<String> {
             nonce: Some(nonce),
             client_id: None,
             ak_jkt: None,
+            key_attestation: None,
             now: world.clock.now(),
         };
         let input = key_proof::signing_input(&input).unwrap();

@@ -3,8 +3,8 @@
 
 use subtle::ConstantTimeEq;
 
+use super::client_attestation::ClientProofs;
 use super::code::SentCode;
-use super::dpop::UsedProof;
 use super::issue::identifier;
 use super::offer::dataset_key;
 use super::records::{CODES, CodeRecord, DATASETS, GrantRecord, OFFERS, OfferRecord};
@@ -32,18 +32,22 @@ impl Issuer {
     /// # Errors
     /// `invalid_request` (`token_form`, `tx_code_missing`, `tx_code_unexpected`), `unsupported_grant_type`,
     /// `invalid_grant` (`code_unknown`, `tx_code_wrong`), `invalid_client` (`client_unknown`),
-    /// `invalid_authorization_details` (`authorization_details`), and those of DPoP. For authorization codes and refresh
+    /// `invalid_authorization_details` (`authorization_details`), those of wallet attestations and of DPoP. For authorization codes and refresh
     /// tokens, always `invalid_grant`: `code_unknown`, `code_reused`, `code_client`, `code_redirect`, `pkce_verifier`,
-    /// `code_key`, `refresh_unknown`, `refresh_reused`, `refresh_binding`.
+    /// `code_key`, `code_instance`, `refresh_unknown`, `refresh_reused`, `refresh_binding`.
     pub async fn exchange(&self, caller: &Caller<'_>, form: &[u8]) -> Result<TokenResponse, Refusal> {
-        let request = TokenRequest::parse_form(form, &self.limits).map_err(|error| match error.code() {
-            "token_grant_type" => ErrorCode::UnsupportedGrantType.refuse()(error),
-            "authorization_details" => ErrorCode::InvalidAuthorizationDetails.refuse()(error),
-            _ => ErrorCode::InvalidRequest.refuse()(error),
-        })?;
-        self.check_client(request.client_id.as_deref())?;
+        let mut request =
+            TokenRequest::parse_form(form, &self.limits).map_err(|error| match error.code() {
+                "token_grant_type" => ErrorCode::UnsupportedGrantType.refuse()(error),
+                "authorization_details" => ErrorCode::InvalidAuthorizationDetails.refuse()(error),
+                _ => ErrorCode::InvalidRequest.refuse()(error),
+            })?;
         loop {
-            let proof = self.client_key(caller).await?;
+            let attested = self.attested_client(caller, request.client_id.as_deref()).await?;
+            let proof = ClientProofs { dpop: self.client_key(caller).await?, attested };
+            let client_id = proof.client_id(request.client_id.as_deref()).map(str::to_owned);
+            self.check_client(client_id.as_deref())?;
+            request.client_id = client_id;
             let outcome = match &request.grant {
                 TokenGrant::PreAuthorized { code, tx_code } => {
                     self.by_offer(&request, code, tx_code.as_deref(), proof).await
@@ -70,7 +74,7 @@ impl Issuer {
         request: &TokenRequest,
         code: &str,
         tx_code: Option<&str>,
-        proof: Option<UsedProof>,
+        proof: ClientProofs,
     ) -> Result<Result<TokenResponse, Refusal>, CommitError> {
         let stored = match self.live_code(code).await {
             Ok(stored) => stored,
@@ -87,7 +91,7 @@ impl Issuer {
     }
 
     /// The key that the client proves, which is the one that its tokens will be bound to.
-    async fn client_key(&self, caller: &Caller<'_>) -> Result<Option<UsedProof>, Refusal> {
+    async fn client_key(&self, caller: &Caller<'_>) -> Result<Option<super::dpop::UsedProof>, Refusal> {
         let proof = self.dpop_proof(caller, TOKEN_PATH, None).await?;
         if proof.is_none() && self.settings.dpop_required {
             let error = Error::malformed("dpop_missing", "this issuer gives tokens to DPoP clients only");
@@ -142,15 +146,15 @@ impl Issuer {
         request: &TokenRequest,
         used: &str,
         code: Stored<CodeRecord>,
-        proof: Option<UsedProof>,
+        proof: ClientProofs,
     ) -> Result<Result<TokenResponse, Refusal>, CommitError> {
         let details = &request.authorization_details;
         let offer = code.value.offer_id.clone();
         let ids = wanted(&code.value.configuration_ids, details);
-        let grant = self.grant(offer, request.client_id.clone(), ids, !details.is_empty(), proof.as_ref());
+        let grant = self.grant(offer, request.client_id.clone(), ids, !details.is_empty(), &proof);
         let (_, response, mut writes) = self.new_grant(grant).await?;
         writes.push(Write::delete(CODES, hashed(used), Expect::Version(code.version)));
-        writes.extend(proof.map(|proof| proof.write));
+        writes.extend(proof.into_writes());
         writes.extend(self.offer_write(&code.value.offer_id, OfferState::Redeemed).await?);
         self.store.commit(writes).await?;
         Ok(Ok(response))

@@ -1,10 +1,10 @@
 //! OpenID for Verifiable Credential Issuance 1.0: the messages.
 //!
 //! Carried: credential offer (by value and by reference) for the pre-authorized code and the authorization code grant,
-//! credential issuer and authorization server metadata, token request and response, authorization details, nonce, credential
-//! request with key proofs of type `jwt` (several: batches), deferred credentials, notification. The rest of the
-//! authorization code flow and DPoP are in [`super::oauth`]. Not carried: encryption, signed metadata, proof types `di_vp`
-//! and `attestation`.
+//! credential issuer metadata (plain and signed) and authorization server metadata, token request and response,
+//! authorization details, nonce, credential request with key proofs of type `jwt` (several: batches) and `attestation`,
+//! encryption of requests and responses, deferred credentials, notification. The rest of the authorization code flow and
+//! DPoP are in [`super::oauth`]. Not carried: proof type `di_vp`, compression.
 
 pub mod authorization_details;
 pub mod credential;
@@ -12,6 +12,7 @@ pub mod key_proof;
 pub mod metadata;
 pub mod notification;
 pub mod offer;
+pub mod signed_metadata;
 pub mod token;
 
 /// Grant type of the pre-authorized code flow (OpenID4VCI 1.0 section 4.1.1).

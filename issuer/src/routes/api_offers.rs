@@ -29,6 +29,7 @@ pub(crate) struct Create {
     #[serde(default)]
     flow: OfferFlow,
     subject: Option<String>,
+    authorization_server: Option<String>,
     #[serde(default)]
     approval: bool,
 }
@@ -71,6 +72,7 @@ pub(crate) async fn create(
         replaces: body.replaces,
         flow: body.flow,
         subject: body.subject,
+        authorization_server: body.authorization_server,
         approval: body.approval,
     };
     let created = app.create_offer(&new).await?;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use carekey_core::protocol::openid4vci::credential::ErrorCode;
 use http::HeaderMap;
 
 use crate::App;
@@ -13,10 +12,9 @@ use crate::caller::Headers;
 use crate::reply;
 
 pub(crate) async fn issue(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
-    let json = "application/json";
-    let body = match reply::body(&headers, body, json, ErrorCode::InvalidCredentialRequest).await {
+    let body = match reply::credential_body(&headers, body).await {
         Ok(body) => body,
         Err(response) => return response,
     };
-    reply::issuance(&app, app.issuer().issue(&Headers::read(&headers).caller(), &body).await)
+    reply::issuance(&app, app.issuer().answer(&Headers::read(&headers).caller(), body.message()).await)
 }

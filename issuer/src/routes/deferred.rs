@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use carekey_core::protocol::openid4vci::credential::ErrorCode;
 use carekey_service::extract::Path;
 use carekey_service::problem::Problem;
 use http::{HeaderMap, StatusCode};
@@ -16,12 +15,14 @@ use crate::caller::Headers;
 use crate::reply;
 
 pub(crate) async fn ask(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
-    let json = "application/json";
-    let body = match reply::body(&headers, body, json, ErrorCode::InvalidCredentialRequest).await {
+    let body = match reply::credential_body(&headers, body).await {
         Ok(body) => body,
         Err(response) => return response,
     };
-    reply::issuance(&app, app.issuer().issue_deferred(&Headers::read(&headers).caller(), &body).await)
+    reply::issuance(
+        &app,
+        app.issuer().answer_deferred(&Headers::read(&headers).caller(), body.message()).await,
+    )
 }
 
 pub(crate) async fn approve(

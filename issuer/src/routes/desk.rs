@@ -19,7 +19,9 @@ use axum::{Json, Router};
 use carekey_core::clock::UnixTime;
 use carekey_core::encoding::json;
 use carekey_core::error::Error;
-use carekey_core::issuer::{CreatedOffer, CredentialSummary, NewOffer, OfferState, StatusChange};
+use carekey_core::issuer::{
+    CreatedOffer, CredentialSummary, NewOffer, OfferState, OfferSummary, StatusChange,
+};
 use carekey_core::limits::Limits;
 use carekey_service::pages::{Access, Actor, Fields, Session, assets, qr_svg, require_own_origin, utc};
 use carekey_service::problem::Problem;
@@ -27,7 +29,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::App;
-use views::{CredentialView, DeskPage, Frame, OfferPage, PreviewPage, ProblemView, SignInPage, send};
+use views::{
+    CredentialView, DeskPage, Frame, OfferPage, PreviewPage, ProblemView, SignInPage, WaitingView, send,
+};
 
 /// Cookie of the desk's sessions; cookies do not know ports, so no other CareKey server may use this name.
 pub const COOKIE: &str = "carekey-desk";
@@ -68,6 +72,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/desk/offers", post(create_offer))
         .route("/desk/offers/{id}", get(offer))
         .route("/desk/offers/{id}/state", get(offer_state))
+        .route("/desk/offers/{id}/decision", post(decide))
         .route("/desk/credentials/{id}/status", post(change_status))
         .with_state(desk)
         .layer(from_fn_with_state(own, require_own_origin))
@@ -94,19 +99,42 @@ impl Desk {
         problem: Option<ProblemView>,
         pasted: String,
     ) -> Response {
-        match self.newest_credentials().await {
-            Ok(issued) => send(
+        let shown = async { Ok((self.newest_credentials().await?, self.waiting_offers().await?)) };
+        match shown.await {
+            Ok((issued, waiting)) => send(
                 status,
                 &DeskPage {
                     frame: self.frame(Some(session), problem),
                     csrf: session.csrf().to_owned(),
                     people: people::all(),
                     pasted,
+                    waiting: waiting.into_iter().map(WaitingView::from).collect(),
                     credentials: issued.into_iter().map(CredentialView::from).collect(),
                 },
             ),
-            Err(error) => Problem::from(error).into_response(),
+            Err(error) => {
+                let error: Error = error;
+                Problem::from(error).into_response()
+            }
         }
+    }
+
+    /// Offers whose wallets wait for the desk's decision, the oldest first.
+    async fn waiting_offers(&self) -> Result<Vec<OfferSummary>, Error> {
+        let (mut waiting, mut read, mut last) = (Vec::new(), 0, None::<String>);
+        loop {
+            let page = self.app.issuer().offers(last.as_deref(), PAGE).await?;
+            let is_last = page.len() < PAGE;
+            read += page.len();
+            last = page.last().map(|offer| offer.id.clone());
+            waiting.extend(page.into_iter().filter(|offer| offer.waiting));
+            if is_last || read >= MOST_READ {
+                break;
+            }
+        }
+        waiting.sort_by_key(|offer| offer.created_at);
+        waiting.truncate(MOST_LISTED);
+        Ok(waiting)
     }
 
     /// The newest credentials; the issuer lists them by their random ids.
@@ -267,6 +295,7 @@ async fn create_offer(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: B
                 fhir: document,
                 tx_code: fields.one("tx_code").is_some(),
                 by_reference: fields.one("by_reference").is_some(),
+                approval: fields.one("approval").is_some(),
                 ..NewOffer::default()
             };
             desk.app.create_offer(&offer).await
@@ -323,6 +352,32 @@ async fn offer_state(State(desk): State<Arc<Desk>>, Path(id): Path<String>, head
         }
         Ok(None) => Problem::not_found("there is no such offer").into_response(),
         Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+/// Approves or refuses what a wallet waits for (deferred issuance).
+async fn decide(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let (session, fields) = match desk.form(&headers, &body) {
+        Ok(signed_in) => signed_in,
+        Err(response) => return *response,
+    };
+    let approve = match fields.one("action") {
+        Some("approve") => true,
+        Some("deny") => false,
+        _ => return Problem::bad_request("action_unknown", "there is no such action").into_response(),
+    };
+    match desk.app.issuer().decide(&id, approve).await {
+        Ok(Some(_)) => to_home(),
+        Ok(None) => Problem::not_found("there is no such offer").into_response(),
+        Err(error) => {
+            let problem = Some(ProblemView::of("Nothing was decided.", &error));
+            desk.desk_page(&session, StatusCode::CONFLICT, problem, String::new()).await
+        }
     }
 }
 

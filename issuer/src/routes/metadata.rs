@@ -6,9 +6,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use carekey_core::error::{Error, Result};
 use carekey_core::format::data_integrity::contexts;
+use carekey_core::protocol::openid4vci::signed_metadata::MEDIA_TYPE;
 use carekey_service::extract::Path;
 use carekey_service::problem::Problem;
-use http::header;
+use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -26,9 +27,41 @@ fn publish(value: Result<impl Serialize>) -> Response {
     value.map_or_else(|error| Problem::from(error).into_response(), |value: Value| document(&value, MAX_AGE))
 }
 
-/// `GET /.well-known/openid-credential-issuer` (OpenID4VCI 1.0 section 12.2).
-pub(crate) async fn credential_issuer(State(app): State<Arc<App>>) -> Response {
-    publish(app.issuer().credential_issuer_metadata())
+/// `GET /.well-known/openid-credential-issuer` (OpenID4VCI 1.0 section 12.2): signed for those who would rather have it
+/// so, where the issuer has a certificate.
+pub(crate) async fn credential_issuer(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let signed = prefers_signed(&headers).then(|| app.issuer().signed_issuer_metadata());
+    let mut response = match signed.transpose() {
+        Err(error) => return Problem::from(error).into_response(),
+        Ok(Some(Some(signed))) => {
+            let cache = format!("public, max-age={MAX_AGE}");
+            let own = [(header::CONTENT_TYPE, MEDIA_TYPE.to_owned()), (header::CACHE_CONTROL, cache)];
+            (own, signed).into_response()
+        }
+        Ok(_) => publish(app.issuer().credential_issuer_metadata()),
+    };
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
+}
+
+/// Whether `Accept` (RFC 9110 section 12.5.1) ranks the signed form above the plain one, which is what everybody reads.
+fn prefers_signed(headers: &HeaderMap) -> bool {
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges: Vec<(&str, f32)> = accept.flat_map(|value| value.split(',')).map(range).collect();
+    let quality = |media_type: &str, or: &[&str]| {
+        let of = |name: &str| {
+            ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case(name)).map(|(_, quality)| *quality)
+        };
+        of(media_type).or_else(|| or.iter().find_map(|name| of(name))).unwrap_or(0.0)
+    };
+    quality(MEDIA_TYPE, &[]) > quality("application/json", &["application/*", "*/*"])
+}
+
+fn range(item: &str) -> (&str, f32) {
+    let mut parts = item.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default();
+    let quality = parts.find_map(|part| part.strip_prefix("q=")).map(|text| text.parse().unwrap_or(0.0));
+    (name, quality.unwrap_or(1.0))
 }
 
 /// `GET /.well-known/oauth-authorization-server` (RFC 8414).

@@ -142,7 +142,7 @@ pub(crate) fn request(scope: &str, issuer_state: Option<&str>) -> Vec<(String, S
     pairs
 }
 
-fn encode(pairs: &[(String, String)]) -> String {
+pub(crate) fn encode(pairs: &[(String, String)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
@@ -218,7 +218,7 @@ impl Browser {
     }
 }
 
-fn parameter(url: &str, name: &str) -> Option<String> {
+pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
     let url = Url::parse(url).unwrap();
     url.query_pairs().find(|(n, _)| n == name).map(|(_, value)| value.into_owned())
 }

@@ -63,7 +63,7 @@ impl Client {
         world.send(request.body(body.to_string())).await
     }
 
-    async fn fresh(&self, world: &World, path: &str, token: Option<&str>) -> String {
+    pub(crate) async fn fresh(&self, world: &World, path: &str, token: Option<&str>) -> String {
         let nonce = world.raw("/oid4vci/nonce", "", Vec::new(), None).await.header("dpop-nonce").unwrap();
         self.proof(world, &parts(path, &nonce, token))
     }

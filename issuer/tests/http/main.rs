@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // test code
 
+mod attested;
 mod batch;
 mod code_flow;
 mod dpop;
+mod encrypted;
+mod external;
 mod later;
 mod once;
 mod vc_api;

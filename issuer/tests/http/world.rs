@@ -19,6 +19,7 @@ use url::Url;
 
 const TABLES: &[Table] = &[
     Table::new("dpop_proofs"),
+    Table::new("attestation_proofs"),
     Table::new("grants"),
     Table::new("subjects"),
     Table::new("pushed_requests"),

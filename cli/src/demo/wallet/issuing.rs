@@ -2,7 +2,7 @@
 
 use carekey_core::encoding::base64url;
 use carekey_core::error::{Error, Result};
-use carekey_core::holder::issuance::{self, IssuanceContext, OfferReview, PreparedIssuance};
+use carekey_core::holder::issuance::{self, IssuanceContext, IssuancePolicy, OfferReview, PreparedIssuance};
 use carekey_core::holder::{HolderKeys, StoredCredential, WalletIdentity};
 use carekey_core::jose::jwk::Jwk;
 use carekey_core::key::SignatureAlgorithm;
@@ -74,6 +74,7 @@ impl Wallet {
             locale: "en",
             clock: &*self.clock,
             random: &*self.random,
+            policy: IssuancePolicy::default(),
         }
     }
 

@@ -74,7 +74,8 @@ pub async fn authorize(
         None => drop(url.query_pairs_mut().extend_pairs(&pairs)),
         Some(endpoint) => {
             let request = HttpRequest::post_form(endpoint.clone(), &pairs);
-            let answer = Session::anonymous(dpop.as_ref(), context).send(request).await?;
+            let session = Session::anonymous(dpop.as_ref(), context).attested(review.attesting.as_ref());
+            let answer = session.send(request).await?;
             let body = exchange::expect_success(answer)?;
             let pushed: PushedResponse = json::parse_as(&body, &Limits::DEFAULT)
                 .map_err(|_| Error::malformed("authorization_pushed", "the answer has no request_uri"))?;

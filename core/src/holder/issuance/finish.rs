@@ -6,19 +6,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::prepare::{Name, PreparedItem, give_up};
+use super::prepare::{Name, PreparedItem, PreparedKey, give_up};
 use super::renew::Renewal;
 use super::session::{Session, Tokens};
 use super::verify::{Expected, Received, verify};
-use super::{IssuanceContext, OfferReview, PreparedIssuance, exchange};
+use super::{IssuanceContext, KeyAttestationRequest, OfferReview, PreparedIssuance};
+use crate::attestation::key_attestation::KeyAttestationsRequired;
 use crate::error::{Error, Result};
-use crate::holder::{AuthenticatorKey, SignItem, StoredCredential};
+use crate::holder::{AuthenticatorKey, HolderKeyInfo, SignItem, StoredCredential};
 use crate::jose::jwk::Jwk;
 use crate::jose::jws;
 use crate::key::SignatureAlgorithm;
 use crate::limits::Limits;
-use crate::protocol::openid4vci::credential::{CredentialName, CredentialRequest, Issuance};
+use crate::protocol::openid4vci::credential::{CredentialName, CredentialRequest, Issuance, Proofs};
 use crate::protocol::openid4vci::key_proof::{self, KeyProofInput};
+use crate::protocol::openid4vci::metadata::ProofType;
 use crate::protocol::openid4vci::notification::{NotificationEvent, NotificationRequest};
 use crate::webauthn::UserVerification;
 use crate::webauthn::client_data::ClientData;
@@ -248,8 +250,12 @@ async fn collect(
             _ => session.c_nonce(prepared.review.nonce_endpoint.as_ref()).await?,
         });
     }
+    let mut attestations = Vec::new();
+    for (item, nonce) in items.iter().zip(&nonces) {
+        attestations.push(key_attestation(item, nonce.as_deref(), prepared, context).await?);
+    }
     // All signatures in one go: at most one prompt of a key store that asks.
-    let proofs = key_proofs(&items, &nonces, prepared, registered, context).await?;
+    let proofs = key_proofs(&items, &nonces, &attestations, prepared, registered, context).await?;
     for (item, proofs) in items.into_iter().zip(proofs) {
         let keys: Vec<_> =
             (0..item.keys.len()).map(|at| key_of(prepared, registered, item, at).cloned()).collect();
@@ -317,16 +323,45 @@ pub(super) async fn take(
     Ok(())
 }
 
+/// One attestation for all holder keys of an item, where the issuer requires it or takes nothing else.
+async fn key_attestation(
+    item: &PreparedItem,
+    nonce: Option<&str>,
+    prepared: &PreparedIssuance,
+    context: &IssuanceContext<'_>,
+) -> Result<Option<String>> {
+    let (kind, required) = (item.offered.proof_type, item.offered.key_attestation.as_ref());
+    if kind == ProofType::Jwt && required.is_none() {
+        return Ok(None);
+    }
+    let attester = context.policy.key_attester.ok_or_else(super::review::no_key_attester)?;
+    let key =
+        |key: &PreparedKey| Ok(HolderKeyInfo { alias: key.alias.clone(), public_key: key.jwk.public_key()? });
+    let (keys, nothing) =
+        (item.keys.iter().map(key).collect::<Result<Vec<_>>>()?, KeyAttestationsRequired::default());
+    let request = KeyAttestationRequest {
+        credential_issuer: &prepared.review.credential_issuer,
+        keys: &keys,
+        nonce,
+        required: required.unwrap_or(&nothing),
+    };
+    attester.attest(&request).await.map(Some)
+}
+
 /// The key proofs of each item, one per copy.
 async fn key_proofs(
     items: &[&PreparedItem],
     nonces: &[Option<String>],
+    attestations: &[Option<String>],
     prepared: &PreparedIssuance,
     registered: &[Registered],
     context: &IssuanceContext<'_>,
-) -> Result<Vec<Vec<String>>> {
+) -> Result<Vec<Proofs>> {
     let (mut inputs, mut messages) = (Vec::new(), Vec::new());
-    for (item, nonce) in items.iter().zip(nonces) {
+    for ((item, nonce), attestation) in items.iter().zip(nonces).zip(attestations) {
+        if item.offered.proof_type == ProofType::Attestation {
+            continue;
+        }
         for (at, key) in item.keys.iter().enumerate() {
             let ak = key_of(prepared, registered, item, at);
             let input = key_proof::signing_input(&KeyProofInput {
@@ -335,13 +370,17 @@ async fn key_proofs(
                 nonce: nonce.as_deref(),
                 client_id: Some(&context.wallet.client_id),
                 ak_jkt: ak.map(|key| key.jkt.as_str()),
+                key_attestation: attestation.as_deref(),
                 now: context.clock.now(),
             })?;
             messages.push(SignItem { alias: key.alias.clone(), message: input.as_bytes().to_vec() });
             inputs.push(input);
         }
     }
-    let signatures = context.keys.sign(messages).await?;
+    let signatures = match messages.is_empty() {
+        true => Vec::new(),
+        false => context.keys.sign(messages).await?,
+    };
     if signatures.len() != inputs.len() {
         return Err(Error::misuse(
             "holder_keys_signatures",
@@ -350,27 +389,36 @@ async fn key_proofs(
     }
     let mut proofs =
         inputs.into_iter().zip(signatures).map(|(input, signature)| jws::assemble(input, &signature));
-    Ok(items.iter().map(|item| proofs.by_ref().take(item.keys.len()).collect()).collect())
+    let of = |(item, attestation): (&&PreparedItem, &Option<String>)| match item.offered.proof_type {
+        ProofType::Jwt => Proofs::Jwt(proofs.by_ref().take(item.keys.len()).collect()),
+        ProofType::Attestation => Proofs::Attestation(attestation.clone().unwrap_or_default()),
+    };
+    Ok(items.iter().zip(attestations).map(of).collect())
 }
 
 async fn request(
     prepared: &PreparedIssuance,
     item: &PreparedItem,
-    proofs: Vec<String>,
+    proofs: Proofs,
     registered: &[Registered],
     session: &Session<'_>,
 ) -> Result<Issuance> {
     let carries = item.enrolment_nonce.is_some();
-    let request = CredentialRequest {
+    let mut request = CredentialRequest {
         credential: match &item.name {
             Name::Configuration => CredentialName::Configuration(item.offered.configuration_id.clone()),
             Name::Identifier(identifier) => CredentialName::Identifier(identifier.clone()),
         },
         proofs,
         webauthn_registrations: registered.iter().filter(|_| carries).map(|r| r.response.clone()).collect(),
+        response_encryption: None,
     };
-    let response = session.post_json(&prepared.review.credential_endpoint, &request.to_value()).await?;
-    let body = exchange::expect_success(response)?;
+    let message = |encryption| {
+        request.response_encryption = encryption;
+        request.to_value()
+    };
+    let review = &prepared.review;
+    let body = review.encryption.post(&review.credential_endpoint, message, session).await?;
     Issuance::parse(&body, &Limits::DEFAULT)
 }
 

@@ -9,7 +9,7 @@ use super::finish::{FinishedIssuance, Pending, take};
 use super::prepare::{Acceptance, PreparedIssuance, assemble};
 use super::session::{DpopKey, Session};
 use super::tokens::redeem;
-use super::{IssuanceContext, OfferReview, exchange};
+use super::{IssuanceContext, OfferReview};
 use crate::error::{Error, Result};
 use crate::holder::AuthenticatorKey;
 use crate::limits::Limits;
@@ -70,9 +70,12 @@ pub async fn resume(pending: &Pending, context: &IssuanceContext<'_>) -> Result<
     let endpoint = pending.review.deferred_endpoint.as_ref().ok_or_else(|| {
         Error::malformed("metadata_deferred", "the issuer defers and has no endpoint to ask again")
     })?;
-    let request = DeferredRequest { transaction_id: pending.transaction_id.clone() };
-    let response = Session::with(&pending.tokens, context).post_json(endpoint, &request.to_value()).await?;
-    match Issuance::parse(&exchange::expect_success(response)?, &Limits::DEFAULT)? {
+    let message = |response_encryption| {
+        DeferredRequest { transaction_id: pending.transaction_id.clone(), response_encryption }.to_value()
+    };
+    let session = Session::with(&pending.tokens, context);
+    let body = pending.review.encryption.post(endpoint, message, &session).await?;
+    match Issuance::parse(&body, &Limits::DEFAULT)? {
         Issuance::Deferred(deferral) => Ok(Resumed::Later(deferral.interval)),
         Issuance::Issued(response) => {
             let mut finished = FinishedIssuance::empty(&pending.review, &pending.tokens);

@@ -5,9 +5,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::attest::{AttestingServer, SignedMetadata};
+use super::encryption::Encryption;
 use super::{IssuanceContext, exchange};
+use crate::attestation::key_attestation::KeyAttestationsRequired;
+use crate::attestation::wallet_attestation;
 use crate::credential::CredentialFormat;
 use crate::error::{Error, Result};
+use crate::holder::http::HttpRequest;
 use crate::holder::{ClaimLabel, CredentialDisplay};
 use crate::limits::Limits;
 use crate::protocol::oauth::pkce;
@@ -15,11 +20,12 @@ use crate::protocol::openid4vci::PRE_AUTHORIZED_CODE;
 use crate::protocol::openid4vci::authorization_details::{AuthorizationDetail, OPENID_CREDENTIAL};
 use crate::protocol::openid4vci::metadata::{
     self, AUTHORIZATION_SERVER, AuthorizationServerMetadata, CREDENTIAL_ISSUER, CredentialConfiguration,
-    CredentialIssuerMetadata, CredentialMetadata,
+    CredentialIssuerMetadata, CredentialMetadata, ProofDemand, ProofType,
 };
 use crate::protocol::openid4vci::offer::{
     CredentialOffer, Grants, OfferLink, PreAuthorizedCodeGrant, TxCode,
 };
+use crate::protocol::openid4vci::signed_metadata;
 use crate::protocol::openid4vci::token::AUTHORIZATION_CODE;
 
 /// What an offer contains, for a person to look at, and what the next phase needs. It holds the one-time code: keep it
@@ -40,6 +46,14 @@ pub struct OfferReview {
     pub tx_code: Option<TxCode>,
     /// Most copies of each credential that the issuer gives out at once, each bound to a key of its own.
     pub batch_size: u32,
+    /// Who vouches for the issuer's metadata: the subject of the trust anchor of its signature; `None` where only TLS does.
+    #[serde(default)]
+    pub metadata_anchor: Option<String>,
+    /// Where the wallet authenticates itself by an attestation.
+    #[serde(default)]
+    pub(super) attesting: Option<AttestingServer>,
+    #[serde(default)]
+    pub(super) encryption: Encryption,
     /// The authorization details that ask for the credentials, where the server understands them.
     pub(super) details: Vec<AuthorizationDetail>,
     pub(super) flow: Flow,
@@ -95,6 +109,12 @@ pub struct OfferedCredential {
     /// The assurance level without which the issuer does not issue it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required_level: Option<String>,
+    /// The type of key proof that the issuer takes.
+    #[serde(default)]
+    pub proof_type: ProofType,
+    /// What must be attested about its holder keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_attestation: Option<KeyAttestationsRequired>,
 }
 
 impl fmt::Debug for OfferReview {
@@ -111,7 +131,9 @@ impl fmt::Debug for OfferReview {
 /// The codes of [`OfferLink::parse`] and [`CredentialOffer::parse`]; `offer_grant`: neither a pre-authorized code nor a sign-in;
 /// `issuance_fetch`: the offer or metadata cannot be had; `metadata_issuer_mismatch`; `metadata_endpoint_host`: an
 /// endpoint on a host other than the issuer's; `metadata_authorization_server`; `metadata_encryption`: the issuer
-/// insists on encrypted messages; `offer_unsupported`: nothing of it can be held by this wallet.
+/// insists on a way to encrypt messages that is not carried; `metadata_unsigned` and the codes of
+/// [`signed_metadata::verify`]; `wallet_attestation_needed`, `key_attestation_needed`: the wallet has no such
+/// attestations; `offer_unsupported`: nothing of it can be held by this wallet.
 pub async fn review(link: &str, context: &IssuanceContext<'_>) -> Result<OfferReview> {
     let offer = match OfferLink::parse(link, &Limits::DEFAULT)? {
         OfferLink::ByValue(offer) => offer,
@@ -140,9 +162,11 @@ pub async fn review_issuer(
 }
 
 async fn review_offer(offer: CredentialOffer, context: &IssuanceContext<'_>) -> Result<OfferReview> {
-    let issuer = issuer_metadata(&offer.credential_issuer, context).await?;
+    let (issuer, metadata_anchor) = issuer_metadata(&offer.credential_issuer, context).await?;
+    let encryption = Encryption::of(&issuer, context.policy.encrypt)?;
     let server = authorization_server(&issuer, &offer.grants, context).await?;
-    let (credentials, unsupported) = offered(&offer, &issuer, context.locale)?;
+    let attesting = attesting(&server, context)?;
+    let (credentials, unsupported) = offered(&offer, &issuer, context)?;
     let details = if server.authorization_details_types_supported.iter().any(|kind| kind == OPENID_CREDENTIAL)
     {
         credentials.iter().map(|one| detail(one, &issuer)).collect()
@@ -160,6 +184,9 @@ async fn review_offer(offer: CredentialOffer, context: &IssuanceContext<'_>) -> 
         unsupported,
         tx_code: offer.grants.pre_authorized_code.as_ref().and_then(|grant| grant.tx_code.clone()),
         batch_size: issuer.batch_credential_issuance.map_or(1, |batch| batch.batch_size),
+        metadata_anchor,
+        attesting,
+        encryption,
         details,
         flow: flow(&offer, &issuer, &server)?,
         deferred_endpoint: issuer.deferred_credential_endpoint,
@@ -212,10 +239,63 @@ fn detail(offered: &OfferedCredential, issuer: &CredentialIssuerMetadata) -> Aut
     }
 }
 
-async fn issuer_metadata(issuer: &str, context: &IssuanceContext<'_>) -> Result<CredentialIssuerMetadata> {
+/// Where the wallet shows its attestation. A server that takes nothing else gets nothing from a wallet without one.
+fn attesting(
+    server: &AuthorizationServerMetadata,
+    context: &IssuanceContext<'_>,
+) -> Result<Option<AttestingServer>> {
+    let methods = &server.token_endpoint_auth_methods_supported;
+    if !methods.iter().any(|method| method == wallet_attestation::METHOD) {
+        return Ok(None);
+    }
+    if context.policy.wallet_attester.is_none() && !methods.iter().any(|method| method == "none") {
+        let detail = "the issuer serves wallets with a wallet attestation only, and this one has none";
+        return Err(Error::unsupported("wallet_attestation_needed", detail));
+    }
+    let challenge_endpoint = server.challenge_endpoint.clone();
+    Ok(Some(AttestingServer { server: server.issuer.clone(), challenge_endpoint }))
+}
+
+/// The metadata, with the anchor of its signature where it was signed by somebody who is trusted.
+async fn fetch_metadata(
+    issuer: &str,
+    context: &IssuanceContext<'_>,
+) -> Result<(CredentialIssuerMetadata, Option<String>)> {
     let url = metadata::well_known_url(issuer, CREDENTIAL_ISSUER)?;
+    let policy = &context.policy;
+    if policy.signed_metadata != SignedMetadata::Ignore {
+        let accept = match policy.signed_metadata {
+            SignedMetadata::Demand => "application/jwt",
+            SignedMetadata::Prefer | SignedMetadata::Ignore => "application/jwt, application/json;q=0.5",
+        };
+        let response = context.http.send(HttpRequest::get(url.clone(), accept)).await?;
+        let signed = response.status == 200 && response.media_type() == "application/jwt";
+        let verified = match signed {
+            true => signed_metadata::verify(
+                &response.body,
+                issuer,
+                policy.metadata_anchors,
+                context.clock.now(),
+                &Limits::DEFAULT,
+            ),
+            false => Err(Error::untrusted("metadata_unsigned", "the issuer's metadata is not signed")),
+        };
+        match verified {
+            Ok(verified) => return Ok((verified.metadata, Some(verified.anchor))),
+            Err(error) if policy.signed_metadata == SignedMetadata::Demand => return Err(error),
+            // Signed by somebody unknown: it counts for nothing (section 12.2.3).
+            Err(_) => {}
+        }
+    }
     let document = exchange::fetch_json(url, context).await?;
-    let parsed = CredentialIssuerMetadata::parse(&document, issuer, &Limits::DEFAULT)?;
+    Ok((CredentialIssuerMetadata::parse(&document, issuer, &Limits::DEFAULT)?, None))
+}
+
+async fn issuer_metadata(
+    issuer: &str,
+    context: &IssuanceContext<'_>,
+) -> Result<(CredentialIssuerMetadata, Option<String>)> {
+    let (parsed, anchor) = fetch_metadata(issuer, context).await?;
     let own = metadata::issuer_url(issuer)?.origin();
     let endpoints = [
         Some(&parsed.credential_endpoint),
@@ -227,14 +307,14 @@ async fn issuer_metadata(issuer: &str, context: &IssuanceContext<'_>) -> Result<
         let detail = "an endpoint of the issuer is on another host than the issuer";
         return Err(Error::untrusted("metadata_endpoint_host", detail));
     }
-    let encryption = [&parsed.credential_request_encryption, &parsed.credential_response_encryption];
-    if encryption.into_iter().flatten().any(|support| support.encryption_required) {
-        return Err(Error::unsupported("metadata_encryption", "the issuer insists on encrypted messages"));
-    }
-    Ok(parsed)
+    Ok((parsed, anchor))
 }
 
-/// Section 12.2.4, `authorization_servers`; without it the issuer is its own.
+/// Most authorization servers of one issuer that are asked whether they take an offer.
+const MAX_SERVERS: usize = 4;
+
+/// Section 12.2.4, `authorization_servers`: the one that the offer names, otherwise the first that takes this kind of
+/// grant; without any the issuer is its own.
 async fn authorization_server(
     issuer: &CredentialIssuerMetadata,
     grants: &Grants,
@@ -247,11 +327,29 @@ async fn authorization_server(
         (None, Some(grant)) => (AUTHORIZATION_CODE, grant.authorization_server.as_ref()),
         (None, None) => (AUTHORIZATION_CODE, None),
     };
-    let identifier = match hint {
-        Some(hint) if listed.contains(hint) => hint,
+    let candidates = match hint {
+        Some(hint) if listed.contains(hint) => std::slice::from_ref(hint),
         Some(_) => return Err(bad("the offer names a server that the issuer does not list")),
-        None => listed.first().unwrap_or(&issuer.credential_issuer),
+        None if listed.is_empty() => std::slice::from_ref(&issuer.credential_issuer),
+        None => listed.get(..MAX_SERVERS).unwrap_or(listed),
     };
+    let mut fault = bad("the issuer names no authorization server");
+    for identifier in candidates {
+        match server_for(identifier, grant_type, context).await {
+            Ok(server) => return Ok(server),
+            Err(error) => fault = error,
+        }
+    }
+    Err(fault)
+}
+
+/// The metadata of one server, if it takes this kind of grant.
+async fn server_for(
+    identifier: &str,
+    grant_type: &str,
+    context: &IssuanceContext<'_>,
+) -> Result<AuthorizationServerMetadata> {
+    let bad = |detail: &'static str| Error::untrusted("metadata_authorization_server", detail);
     let url = metadata::well_known_url(identifier, AUTHORIZATION_SERVER)?;
     let document = exchange::fetch_json(url, context).await?;
     let server = AuthorizationServerMetadata::parse(&document, identifier, &Limits::DEFAULT)?;
@@ -277,22 +375,32 @@ async fn authorization_server(
 fn offered(
     offer: &CredentialOffer,
     issuer: &CredentialIssuerMetadata,
-    locale: &str,
+    context: &IssuanceContext<'_>,
 ) -> Result<(Vec<OfferedCredential>, Vec<String>)> {
     let (mut credentials, mut unsupported) = (Vec::new(), Vec::new());
+    let mut unattested = false;
     for id in &offer.credential_configuration_ids {
         let configuration = issuer.configuration(id)?;
         match holdable(&configuration) {
-            Some((format, types)) => credentials.push(OfferedCredential {
+            Some((_, _, demand)) if demand.needs_attestation() && context.policy.key_attester.is_none() => {
+                unattested = true;
+                unsupported.push(id.clone());
+            }
+            Some((format, types, demand)) => credentials.push(OfferedCredential {
                 configuration_id: id.clone(),
                 format,
                 types,
-                display: display(id, configuration.credential_metadata.as_ref(), locale),
+                display: display(id, configuration.credential_metadata.as_ref(), context.locale),
+                proof_type: demand.kind,
+                key_attestation: demand.key_attestation,
                 binds_webauthn: configuration.webauthn_binding.is_some(),
                 required_level: configuration.webauthn_binding.and_then(|support| support.required_level),
             }),
             None => unsupported.push(id.clone()),
         }
+    }
+    if credentials.is_empty() && unattested {
+        return Err(no_key_attester());
     }
     if credentials.is_empty() {
         return Err(Error::unsupported(
@@ -303,17 +411,23 @@ fn offered(
     Ok((credentials, unsupported))
 }
 
+/// What is missing where an issuer demands key attestations.
+pub(super) fn no_key_attester() -> Error {
+    let detail = "the issuer demands key attestations, and this wallet has none";
+    Error::unsupported("key_attestation_needed", detail)
+}
+
 /// Format and types, when this wallet can hold the credential: one of its formats, bound to a P-256 key by a key proof
-/// of type `jwt`.
-fn holdable(configuration: &CredentialConfiguration) -> Option<(CredentialFormat, Vec<String>)> {
-    let algorithms = configuration.jwt_proof_algorithms().ok()??;
+/// of type `jwt` or `attestation`.
+fn holdable(configuration: &CredentialConfiguration) -> Option<(CredentialFormat, Vec<String>, ProofDemand)> {
+    let demand = configuration.proof_demand().ok()??;
     let format = CredentialFormat::parse(&configuration.format).ok()?;
     let types = match format.is_w3c() {
         true => configuration.credential_definition.clone()?.types,
         false => vec![configuration.vct.clone()?],
     };
-    let fits = !types.is_empty() && algorithms.iter().any(|name| name == "ES256");
-    fits.then_some((format, types))
+    let fits = !types.is_empty() && demand.algorithms.iter().any(|name| name == "ES256");
+    fits.then_some((format, types, demand))
 }
 
 fn display(id: &str, metadata: Option<&CredentialMetadata>, locale: &str) -> CredentialDisplay {

@@ -1,4 +1,5 @@
-//! The tokens of one collection, and requests with them: each with a DPoP proof (RFC 9449) where the server takes them.
+//! The tokens of one collection, and requests with them: each with a DPoP proof (RFC 9449) where the server takes them, and
+//! with the wallet's attestation where it authenticates itself.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
+use super::attest::{AttestingServer, WalletAttester};
 use super::{IssuanceContext, exchange};
+use crate::attestation::wallet_attestation::{self, ATTESTATION_HEADER, POP_HEADER, PossessionProof};
 use crate::encoding::json;
 use crate::error::{Error, Result};
 use crate::holder::http::{HttpRequest, HttpResponse, Method};
@@ -41,6 +44,25 @@ pub(super) struct Session<'a> {
     dpop: Option<&'a DpopKey>,
     access_token: Option<&'a str>,
     nonce: Mutex<Option<String>>,
+    /// Where the wallet authenticates itself, and by whom.
+    attested: Option<(&'a AttestingServer, &'a dyn WalletAttester)>,
+    challenge: Mutex<Option<String>>,
+}
+
+/// Why a server wants the same request once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// With its nonce in the DPoP proof (RFC 9449 section 8).
+    Nonce,
+    /// With its challenge in the proof beside the wallet attestation.
+    Challenge,
+    /// With a newer wallet attestation.
+    Attestation,
+}
+
+#[derive(Deserialize)]
+struct ChallengeResponse {
+    attestation_challenge: String,
 }
 
 impl DpopKey {
@@ -53,13 +75,27 @@ impl DpopKey {
 impl<'a> Session<'a> {
     /// Requests to the authorization server, without a token.
     pub(super) fn anonymous(dpop: Option<&'a DpopKey>, context: &'a IssuanceContext<'a>) -> Self {
-        Self { context, dpop, access_token: None, nonce: Mutex::new(None) }
+        Self {
+            context,
+            dpop,
+            access_token: None,
+            nonce: Mutex::new(None),
+            attested: None,
+            challenge: Mutex::new(None),
+        }
+    }
+
+    /// The same with the wallet's attestation, where the server takes them and the wallet has one.
+    pub(super) fn attested(mut self, server: Option<&'a AttestingServer>) -> Self {
+        self.attested = server.zip(self.context.policy.wallet_attester);
+        self
     }
 
     /// Requests to the credential issuer with an access token.
     pub(super) fn with(tokens: &'a Tokens, context: &'a IssuanceContext<'a>) -> Self {
         let access_token = Some(tokens.access_token.as_str());
-        Self { context, dpop: tokens.dpop.as_ref(), access_token, nonce: Mutex::new(tokens.nonce.clone()) }
+        let nonce = Mutex::new(tokens.nonce.clone());
+        Self { access_token, nonce, ..Self::anonymous(tokens.dpop.as_ref(), context) }
     }
 
     /// The nonce for DPoP proofs that the server gave last.
@@ -82,11 +118,64 @@ impl<'a> Session<'a> {
         self.send(HttpRequest::post_json(url.clone(), body)).await
     }
 
-    /// Sends a request with the token and a proof, and once more when the server asks for its nonce (section 8).
+    /// Sends a request with the token and all proofs, and once more for every reason that the server gives.
     pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
-        let response = self.context.http.send(self.signed(&request).await?).await?;
-        let asked = self.keep_nonce(&response) && wants_nonce(&response);
-        if asked { self.context.http.send(self.signed(&request).await?).await } else { Ok(response) }
+        let mut reasons = Vec::new();
+        loop {
+            let request = self.signed(&request).await?;
+            let request = self.attest(request, reasons.contains(&Again::Attestation)).await?;
+            let response = self.context.http.send(request).await?;
+            let (nonce, challenge) = (self.keep_nonce(&response), self.keep_challenge(&response));
+            let possible = |reason: &Again| match reason {
+                Again::Nonce => nonce,
+                Again::Challenge => challenge,
+                Again::Attestation => self.attested.is_some(),
+            };
+            match asks_again(&response).filter(possible).filter(|reason| !reasons.contains(reason)) {
+                Some(reason) => reasons.push(reason),
+                None => return Ok(response),
+            }
+        }
+    }
+
+    /// Adds the wallet's attestation with a proof for this request.
+    async fn attest(&self, mut request: HttpRequest, fresh: bool) -> Result<HttpRequest> {
+        let Some((to, attester)) = self.attested else { return Ok(request) };
+        let challenge = self.challenge(to).await?;
+        let attestation = attester.attestation(&to.server, fresh).await?;
+        let input = wallet_attestation::pop_signing_input(&PossessionProof {
+            client_id: &self.context.wallet.client_id,
+            audience: &to.server,
+            jti: &self.context.random.token(16),
+            challenge: challenge.as_deref(),
+            now: self.context.clock.now(),
+        })?;
+        let signature = attester.sign(&to.server, input.as_bytes()).await?;
+        request.headers.push((ATTESTATION_HEADER.to_ascii_lowercase(), attestation));
+        request.headers.push((POP_HEADER.to_ascii_lowercase(), jws::assemble(input, &signature)));
+        Ok(request)
+    }
+
+    /// The server's last challenge; the first comes from its endpoint, if it has one.
+    async fn challenge(&self, to: &AttestingServer) -> Result<Option<String>> {
+        let known = || self.challenge.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let (None, Some(endpoint)) = (known(), &to.challenge_endpoint) {
+            let request = HttpRequest::post(endpoint.clone(), "application/json", Vec::new());
+            let body = exchange::expect_success(self.context.http.send(request).await?)?;
+            let fetched: ChallengeResponse = json::parse_as(&body, &Limits::DEFAULT)?;
+            let mut kept = self.challenge.lock().unwrap_or_else(PoisonError::into_inner);
+            *kept = Some(fetched.attestation_challenge);
+        }
+        Ok(known())
+    }
+
+    /// Whether the answer had a challenge that is new.
+    fn keep_challenge(&self, response: &HttpResponse) -> bool {
+        let Some(fresh) = response.header("oauth-client-attestation-challenge") else { return false };
+        let mut kept = self.challenge.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = self.attested.is_some() && kept.as_deref() != Some(fresh);
+        *kept = Some(fresh.to_owned());
+        new
     }
 
     /// Whether the answer had a nonce that is new.
@@ -128,11 +217,17 @@ impl<'a> Session<'a> {
     }
 }
 
-/// `use_dpop_nonce`, in the body (authorization server) or in the challenge (resource server).
-fn wants_nonce(response: &HttpResponse) -> bool {
-    let error = json::parse_as::<ErrorResponse>(&response.body, &Limits::DEFAULT);
+/// The reason in the body (authorization server) or in the challenge (resource server).
+fn asks_again(response: &HttpResponse) -> Option<Again> {
+    if !matches!(response.status, 400 | 401) {
+        return None;
+    }
+    let error = json::parse_as::<ErrorResponse>(&response.body, &Limits::DEFAULT).map(|answer| answer.error);
     let challenge = response.header("www-authenticate").unwrap_or_default();
-    matches!(response.status, 400 | 401)
-        && (error.is_ok_and(|answer| answer.error == "use_dpop_nonce")
-            || challenge.contains("use_dpop_nonce"))
+    match error.as_deref().unwrap_or_default() {
+        "use_dpop_nonce" => Some(Again::Nonce),
+        "use_attestation_challenge" => Some(Again::Challenge),
+        "use_fresh_attestation" => Some(Again::Attestation),
+        _ => challenge.contains("use_dpop_nonce").then_some(Again::Nonce),
+    }
 }

@@ -34,7 +34,8 @@ pub(super) async fn redeem(
         None if review.dpop => Some(DpopKey::generate(context).await?),
         other => other,
     };
-    let response = match Session::anonymous(dpop.as_ref(), context).send(request).await {
+    let session = Session::anonymous(dpop.as_ref(), context).attested(review.attesting.as_ref());
+    let response = match session.send(request).await {
         Ok(response) => exchange::expect_success(response),
         Err(error) => Err(error),
     };

@@ -14,7 +14,7 @@ use super::{Party, Wallet, WalletError, device, words};
 use crate::binding::transaction::visible;
 use crate::error::{Error, Result};
 use crate::holder::issuance::{
-    self, Acceptance, FinishedIssuance, IssuanceContext, OfferReview, PreparedIssuance,
+    self, Acceptance, FinishedIssuance, IssuanceContext, IssuancePolicy, OfferReview, PreparedIssuance,
 };
 use crate::holder::{StoredCredential, WalletIdentity};
 use crate::protocol::openid4vci::notification::NotificationEvent;
@@ -155,6 +155,7 @@ impl Wallet {
             locale: &self.config.locale,
             clock: &*self.platform.clock,
             random: self.random(),
+            policy: IssuancePolicy::default(),
         }
     }
 

@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::credential::format;
 use crate::encoding::json as strict;
 use crate::error::{Error, Result};
+use crate::jose::jwe::{self, ContentEncryption};
+use crate::jose::jwk::Jwk;
 use crate::limits::Limits;
 
 /// Most key proofs that a request may carry before it is refused unread.
@@ -35,6 +37,11 @@ pub enum ErrorCode {
     InvalidDpopProof,
     /// `use_dpop_nonce` (RFC 9449 section 8): the answer carries a nonce.
     UseDpopNonce,
+    /// `use_attestation_challenge` (attestation-based client authentication, draft 07 section 6.2): the answer carries a
+    /// challenge.
+    UseAttestationChallenge,
+    /// `use_fresh_attestation` (the same section): the wallet attestation is too old.
+    UseFreshAttestation,
     /// No access token was sent: 401 without an error code (RFC 6750 section 3.1).
     MissingToken,
     /// `invalid_token`
@@ -78,6 +85,8 @@ impl ErrorCode {
             Self::InvalidAuthorizationDetails => "invalid_authorization_details",
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::UseDpopNonce => "use_dpop_nonce",
+            Self::UseAttestationChallenge => "use_attestation_challenge",
+            Self::UseFreshAttestation => "use_fresh_attestation",
             Self::MissingToken | Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::InvalidCredentialRequest => "invalid_credential_request",
@@ -137,16 +146,76 @@ pub enum CredentialName {
     Identifier(String),
 }
 
-/// A credential request with key proofs of type `jwt`. `Debug` shows counts only.
+/// The key proofs of a credential request (appendix F).
+#[derive(Clone, PartialEq, Eq)]
+pub enum Proofs {
+    /// Type `jwt`: compact JWS, at least one, each signed by the key it is for.
+    Jwt(Vec<String>),
+    /// Type `attestation`: one key attestation, for all the keys in it.
+    Attestation(String),
+}
+
+/// How a response is to be encrypted (section 8.2, `credential_response_encryption`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponseEncryptionRequest {
+    /// The wallet's key; it names its algorithm.
+    pub jwk: Jwk,
+    /// How the content is encrypted.
+    pub enc: ContentEncryption,
+}
+
+impl ResponseEncryptionRequest {
+    /// Reads the member of a request, if it is there, and tries the key.
+    ///
+    /// # Errors
+    /// `invalid_encryption_parameters`: `credential_response_encryption` (form, no key to encrypt to, compression), and
+    /// the codes of [`jwe::encrypt`].
+    fn parse(value: Option<Value>) -> Result<Option<Self>, Refusal> {
+        let invalid = ErrorCode::InvalidEncryptionParameters.refuse();
+        let bad = |detail: &'static str| invalid(Error::malformed("credential_response_encryption", detail));
+        let Some(value) = value else { return Ok(None) };
+        if value.get("zip").is_some() {
+            return Err(bad("compression is not supported, as the metadata says"));
+        }
+        let jwk = value.get("jwk").ok_or_else(|| bad("jwk is missing"))?;
+        let jwk = Jwk::from_value(jwk).map_err(&invalid)?;
+        if jwk.alg.is_none() {
+            return Err(bad("the jwk names no alg"));
+        }
+        let enc = value.get("enc").and_then(Value::as_str).ok_or_else(|| bad("enc is missing"))?;
+        let enc = ContentEncryption::parse(enc).map_err(&invalid)?;
+        let request = Self { jwk, enc };
+        // Before anything is issued: a key that nothing can be encrypted to is the sender's fault.
+        request.encrypt(&Value::Null).map_err(&invalid)?;
+        Ok(Some(request))
+    }
+
+    /// The member of a request.
+    fn to_value(&self) -> Value {
+        json!({"jwk": self.jwk.to_value(), "enc": self.enc.as_str()})
+    }
+
+    /// A message, encrypted as a JWT (section 10).
+    ///
+    /// # Errors
+    /// Those of [`jwe::encrypt`].
+    pub fn encrypt(&self, message: &Value) -> Result<String> {
+        jwe::encrypt(message.to_string().as_bytes(), &self.jwk, self.enc, &jwe::PartyInfo::default())
+    }
+}
+
+/// A credential request. `Debug` shows counts only.
 #[derive(Clone, PartialEq)]
 pub struct CredentialRequest {
     /// What is wanted.
     pub credential: CredentialName,
-    /// Key proofs, compact JWS, at least one.
-    pub proofs: Vec<String>,
+    /// Key proofs.
+    pub proofs: Proofs,
     /// CareKey's own parameter: WebAuthn `RegistrationResponseJSON`s for the first key proofs, in their order. Further
     /// proofs may name a key that was enrolled by one of them, or before under the same access token.
     pub webauthn_registrations: Vec<Value>,
+    /// How the response is to be encrypted; only an encrypted request may ask for that.
+    pub response_encryption: Option<ResponseEncryptionRequest>,
 }
 
 impl fmt::Debug for CredentialRequest {
@@ -154,6 +223,7 @@ impl fmt::Debug for CredentialRequest {
         f.debug_struct("CredentialRequest")
             .field("credential", &self.credential)
             .field("proofs", &self.proofs.len())
+            .field("encrypted", &self.response_encryption.is_some())
             .field("webauthn_registrations", &self.webauthn_registrations.len())
             .finish()
     }
@@ -180,19 +250,15 @@ impl CredentialRequest {
                 ));
             }
         };
-        if members.contains_key("credential_response_encryption") {
-            return Err(ErrorCode::InvalidEncryptionParameters.refuse()(Error::unsupported(
-                "credential_response_encryption",
-                "this issuer does not encrypt responses, as its metadata says",
-            )));
-        }
+        let encryption = members.remove("credential_response_encryption");
+        let response_encryption = ResponseEncryptionRequest::parse(encryption)?;
         let proofs = parse_proofs(members.remove("proofs")).map_err(ErrorCode::InvalidProof.refuse())?;
         let registrations = match members.remove("webauthn_registrations") {
             None => Vec::new(),
             Some(Value::Array(all)) if all.iter().all(Value::is_object) && all.len() <= MAX_PROOFS => all,
             Some(_) => return Err(bad("webauthn_registrations is no array of objects")),
         };
-        Ok(Self { credential, proofs, webauthn_registrations: registrations })
+        Ok(Self { credential, proofs, webauthn_registrations: registrations, response_encryption })
     }
 
     /// The request body.
@@ -201,36 +267,69 @@ impl CredentialRequest {
             CredentialName::Configuration(id) => ("credential_configuration_id", id),
             CredentialName::Identifier(id) => ("credential_identifier", id),
         };
-        let mut body = json!({name: id, "proofs": {"jwt": self.proofs}});
-        if let (false, Some(members)) = (self.webauthn_registrations.is_empty(), body.as_object_mut()) {
-            members
-                .insert("webauthn_registrations".into(), Value::Array(self.webauthn_registrations.clone()));
+        let mut body = Map::new();
+        body.insert(name.into(), id.as_str().into());
+        let proofs = match &self.proofs {
+            Proofs::Jwt(all) => json!({"jwt": all}),
+            Proofs::Attestation(one) => json!({"attestation": [one]}),
+        };
+        body.insert("proofs".into(), proofs);
+        if !self.webauthn_registrations.is_empty() {
+            let all = Value::Array(self.webauthn_registrations.clone());
+            body.insert("webauthn_registrations".into(), all);
         }
-        body
+        if let Some(encryption) = &self.response_encryption {
+            body.insert("credential_response_encryption".into(), encryption.to_value());
+        }
+        Value::Object(body)
     }
 }
 
-/// `proofs` holds exactly one proof type, and this issuer takes only `jwt` (sections 8.2 and appendix F.1).
-fn parse_proofs(proofs: Option<Value>) -> Result<Vec<String>> {
+impl Proofs {
+    /// How many proofs there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Jwt(all) => all.len(),
+            Self::Attestation(_) => 1,
+        }
+    }
+
+    /// Whether there are none, which no request that was parsed has.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// `proofs` holds exactly one proof type (section 8.2): `jwt`, or `attestation` with exactly one (appendix F).
+fn parse_proofs(proofs: Option<Value>) -> Result<Proofs> {
     let bad = |detail: &'static str| Error::malformed("proofs", detail);
     let Some(proofs) = proofs else { return Err(bad("proofs is missing")) };
     let Value::Object(mut proofs) = proofs else { return Err(bad("proofs is no object")) };
     if proofs.len() != 1 {
         return Err(bad("proofs must have exactly one member"));
     }
-    let Some(jwt) = proofs.remove("jwt") else {
-        return Err(Error::unsupported("proof_type", "only key proofs of type jwt are taken"));
+    let (jwt, attestation) = (proofs.remove("jwt"), proofs.remove("attestation"));
+    let by_attestation = attestation.is_some();
+    let Some(all) = jwt.or(attestation) else {
+        return Err(Error::unsupported("proof_type", "the proof types are jwt and attestation"));
     };
-    let Value::Array(all) = jwt else { return Err(bad("proofs.jwt is no array")) };
+    let Value::Array(all) = all else { return Err(bad("the proofs are no array")) };
     if all.is_empty() || all.len() > MAX_PROOFS {
-        return Err(bad("proofs.jwt is empty or too long"));
+        return Err(bad("there are no proofs, or too many"));
     }
-    all.into_iter()
-        .map(|one| match one {
-            Value::String(jwt) => Ok(jwt),
-            _ => Err(bad("an element of proofs.jwt is no string")),
-        })
-        .collect()
+    let texts = all.into_iter().map(|one| match one {
+        Value::String(text) => Ok(text),
+        _ => Err(bad("a proof is no string")),
+    });
+    let mut all = texts.collect::<Result<Vec<String>>>()?;
+    match (by_attestation, all.pop()) {
+        (true, Some(one)) if all.is_empty() => Ok(Proofs::Attestation(one)),
+        (false, Some(last)) => {
+            all.push(last);
+            Ok(Proofs::Jwt(all))
+        }
+        _ => Err(bad("proofs.attestation holds exactly one key attestation")),
+    }
 }
 
 /// A deferred credential request (section 9.1).
@@ -238,6 +337,8 @@ fn parse_proofs(proofs: Option<Value>) -> Result<Vec<String>> {
 pub struct DeferredRequest {
     /// Names the issuance that waits.
     pub transaction_id: String,
+    /// How the response is to be encrypted, whatever the first request said.
+    pub response_encryption: Option<ResponseEncryptionRequest>,
 }
 
 impl fmt::Debug for DeferredRequest {
@@ -253,16 +354,24 @@ impl DeferredRequest {
     /// `invalid_credential_request` (`deferred_request`).
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, Refusal> {
         let malformed = ErrorCode::InvalidCredentialRequest.refuse();
-        let value = strict::parse(bytes, limits).map_err(&malformed)?;
+        let mut value = strict::parse(bytes, limits).map_err(&malformed)?;
+        let encryption = value.as_object_mut().and_then(|all| all.remove("credential_response_encryption"));
+        let response_encryption = ResponseEncryptionRequest::parse(encryption)?;
         let id = value.get("transaction_id").and_then(Value::as_str).filter(|id| !id.is_empty());
         let id =
             id.ok_or_else(|| malformed(Error::malformed("deferred_request", "transaction_id is missing")))?;
-        Ok(Self { transaction_id: id.to_owned() })
+        Ok(Self { transaction_id: id.to_owned(), response_encryption })
     }
 
     /// The request body.
     pub fn to_value(&self) -> Value {
-        json!({"transaction_id": self.transaction_id})
+        match &self.response_encryption {
+            None => json!({"transaction_id": self.transaction_id}),
+            Some(encryption) => json!({
+                "transaction_id": self.transaction_id,
+                "credential_response_encryption": encryption.to_value(),
+            }),
+        }
     }
 }
 
@@ -391,6 +500,7 @@ impl CredentialResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jose::jwe::JweDecryptionKey;
 
     fn parse(text: &str) -> Result<CredentialRequest, Refusal> {
         CredentialRequest::parse(text.as_bytes(), &Limits::DEFAULT)
@@ -400,13 +510,24 @@ mod tests {
     fn reads_what_it_writes() {
         let request = CredentialRequest {
             credential: CredentialName::Configuration("patient_identity".into()),
-            proofs: vec!["a.b.c".into()],
+            proofs: Proofs::Jwt(vec!["a.b.c".into()]),
             webauthn_registrations: vec![json!({"id": "x"})],
+            response_encryption: None,
         };
         assert_eq!(parse(&request.to_value().to_string()).unwrap(), request);
         let named =
             CredentialRequest { credential: CredentialName::Identifier("x.1".into()), ..request.clone() };
         assert_eq!(parse(&named.to_value().to_string()).unwrap(), named);
+        let key = JweDecryptionKey::generate().unwrap();
+        let encrypted = CredentialRequest {
+            proofs: Proofs::Attestation("a.b.c".into()),
+            response_encryption: Some(ResponseEncryptionRequest {
+                jwk: key.jwk("k"),
+                enc: ContentEncryption::A128Gcm,
+            }),
+            ..request.clone()
+        };
+        assert_eq!(parse(&encrypted.to_value().to_string()).unwrap(), encrypted);
         let response = CredentialResponse {
             credentials: vec!["x".into(), r#"{"type":"VerifiableCredential"}"#.into()],
             notification_id: Some("n".into()),
@@ -439,6 +560,9 @@ mod tests {
             (r#"{"credential_configuration_id":"a","proofs":{"jwt":[1]}}"#, InvalidProof),
             (r#"{"credential_configuration_id":"a","proofs":{"jwt":["x"],"di_vp":[]}}"#, InvalidProof),
             (r#"{"credential_configuration_id":"a","proofs":{"di_vp":[{}]}}"#, InvalidProof),
+            (r#"{"credential_configuration_id":"a","proofs":{"attestation":[]}}"#, InvalidProof),
+            (r#"{"credential_configuration_id":"a","proofs":{"attestation":["x","y"]}}"#, InvalidProof),
+            (r#"{"credential_configuration_id":"a","proofs":{"attestation":[1]}}"#, InvalidProof),
             (
                 r#"{"credential_configuration_id":"a","proofs":{"jwt":["x"]},"credential_response_encryption":{}}"#,
                 InvalidEncryptionParameters,
@@ -499,7 +623,7 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap_err().code(), "credential_deferral", "{text}");
         }
-        let request = DeferredRequest { transaction_id: "x".into() };
+        let request = DeferredRequest { transaction_id: "x".into(), response_encryption: None };
         let body = request.to_value().to_string();
         assert_eq!(DeferredRequest::parse(body.as_bytes(), &Limits::DEFAULT).unwrap(), request);
         for bad in ["", "[]", "{}", r#"{"transaction_id":1}"#, r#"{"transaction_id":""}"#] {

@@ -1,7 +1,7 @@
 //! Key proof of type `jwt` (OpenID4VCI 1.0 appendices F.1 and F.4), with CareKey's claim `ak_jkt` by which the holder
 //! key vouches for a WebAuthn key.
 //!
-//! Not checked here: whether the nonce is the issuer's and unused (`core::issuer`), and key attestations.
+//! Not checked here: whether the nonce is the issuer's and unused, and the key attestation in the header (`core::issuer`).
 
 use serde_json::{Map, Value};
 
@@ -43,6 +43,7 @@ pub struct VerifiedKeyProof {
     did: Option<Did>,
     nonce: String,
     ak_jkt: Option<String>,
+    key_attestation: Option<String>,
 }
 
 impl VerifiedKeyProof {
@@ -71,6 +72,11 @@ impl VerifiedKeyProof {
     pub fn ak_jkt(&self) -> Option<&str> {
         self.ak_jkt.as_deref()
     }
+
+    /// The key attestation in the header, unread.
+    pub fn key_attestation(&self) -> Option<&str> {
+        self.key_attestation.as_deref()
+    }
 }
 
 /// Verifies one key proof, in the order of appendix F.4.
@@ -98,6 +104,11 @@ pub fn verify(compact: &str, expect: &KeyProofExpectation<'_>, limits: &Limits) 
     if key.algorithm() != header.alg {
         return Err(Error::malformed("proof_key", "the key does not fit the algorithm"));
     }
+    let key_attestation = match header.others.get("key_attestation") {
+        None => None,
+        Some(Value::String(attestation)) => Some(attestation.clone()),
+        Some(_) => return Err(Error::malformed("proof_parse", "key_attestation is no string")),
+    };
     let did = header.kid.as_deref().and_then(|kid| DidUrl::parse(kid).ok()).map(|url| url.did().clone());
     let verified = jwt.verify(&key).map_err(|error| {
         recode(error, "proof_signature", "the signature does not match the key in the header")
@@ -133,7 +144,7 @@ pub fn verify(compact: &str, expect: &KeyProofExpectation<'_>, limits: &Limits) 
     let nonce =
         nonce.ok_or_else(|| Error::malformed("proof_nonce_missing", "nonce is missing or too long"))?;
     let ak_jkt = text("ak_jkt")?.map(str::to_owned);
-    Ok(VerifiedKeyProof { nonce: nonce.to_owned(), ak_jkt, key, did })
+    Ok(VerifiedKeyProof { nonce: nonce.to_owned(), ak_jkt, key, did, key_attestation })
 }
 
 fn recode(error: Error, code: &'static str, what: &'static str) -> Error {
@@ -192,6 +203,8 @@ pub struct KeyProofInput<'a> {
     pub client_id: Option<&'a str>,
     /// Thumbprint of the WebAuthn key to vouch for.
     pub ak_jkt: Option<&'a str>,
+    /// A key attestation about the holder key.
+    pub key_attestation: Option<&'a str>,
     /// The time.
     pub now: UnixTime,
 }
@@ -205,6 +218,9 @@ pub fn signing_input(input: &KeyProofInput<'_>) -> Result<String> {
     header.insert("alg".into(), input.key.algorithm().as_str().into());
     header.insert("typ".into(), TYP.into());
     header.insert("jwk".into(), Jwk::from_key(input.key).to_value());
+    if let Some(attestation) = input.key_attestation {
+        header.insert("key_attestation".into(), attestation.into());
+    }
     let mut claims = Map::new();
     if let Some(client_id) = input.client_id {
         claims.insert("iss".into(), client_id.into());

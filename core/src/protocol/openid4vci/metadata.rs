@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
+use crate::attestation::key_attestation::KeyAttestationsRequired;
 use crate::encoding::json;
 use crate::error::{Error, Result};
+use crate::jose::jwe::{self, ContentEncryption, KeyManagement};
+use crate::jose::jwk::Jwk;
 use crate::limits::Limits;
 
 /// Well-known name of credential issuer metadata.
@@ -65,12 +68,12 @@ pub struct CredentialIssuerMetadata {
     /// Present when more than one key proof per request is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_credential_issuance: Option<BatchSupport>,
-    /// Present when responses can be encrypted; this build refuses issuers that require it.
+    /// Present when responses can be encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credential_response_encryption: Option<EncryptionSupport>,
-    /// Present when requests can be encrypted; this build refuses issuers that require it.
+    pub credential_response_encryption: Option<ResponseEncryption>,
+    /// Present when requests can be encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credential_request_encryption: Option<EncryptionSupport>,
+    pub credential_request_encryption: Option<RequestEncryption>,
     /// How to show the issuer, one per language.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub display: Vec<IssuerDisplay>,
@@ -85,11 +88,71 @@ pub struct BatchSupport {
     pub batch_size: u32,
 }
 
-/// The part of the encryption announcements that decides whether this build can talk to the issuer.
+/// `credential_request_encryption` (section 12.2.4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EncryptionSupport {
-    /// Whether plain messages are refused.
+pub struct RequestEncryption {
+    /// The issuer's keys, each read on demand: some may be of kinds that are not carried.
+    #[serde(default)]
+    pub jwks: UnreadKeys,
+    /// Names of content encryptions.
+    #[serde(default)]
+    pub enc_values_supported: Vec<String>,
+    /// Names of compressions; none is used here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub zip_values_supported: Vec<String>,
+    /// Whether plain requests are refused.
     pub encryption_required: bool,
+}
+
+/// A JWK set whose keys were not read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct UnreadKeys {
+    keys: Vec<Value>,
+}
+
+impl From<Vec<Value>> for UnreadKeys {
+    fn from(keys: Vec<Value>) -> Self {
+        Self { keys }
+    }
+}
+
+impl RequestEncryption {
+    /// The first key and content encryption by which a request can be encrypted here; `None` when there is none.
+    pub fn choose(&self) -> Option<(Jwk, ContentEncryption)> {
+        // Section 10: `alg` must be there, and in a set every key has a name.
+        let usable =
+            |jwk: &Jwk| jwk.alg.is_some() && jwk.kid.is_some() && jwe::recipient_algorithm(jwk).is_some();
+        let keys = self.jwks.keys.iter().filter_map(|value| Jwk::from_value(value).ok());
+        Some((keys.into_iter().find(usable)?, content_encryption(&self.enc_values_supported)?))
+    }
+}
+
+/// `credential_response_encryption` (section 12.2.4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResponseEncryption {
+    /// Names of key management algorithms.
+    #[serde(default)]
+    pub alg_values_supported: Vec<String>,
+    /// Names of content encryptions.
+    #[serde(default)]
+    pub enc_values_supported: Vec<String>,
+    /// Names of compressions; none is used here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub zip_values_supported: Vec<String>,
+    /// Whether responses are given encrypted only.
+    pub encryption_required: bool,
+}
+
+impl ResponseEncryption {
+    /// The first algorithms by which a response can be decrypted here; `None` when there are none.
+    pub fn choose(&self) -> Option<(KeyManagement, ContentEncryption)> {
+        let named = |alg: &KeyManagement| self.alg_values_supported.iter().any(|name| name == alg.as_str());
+        Some((KeyManagement::ALL.into_iter().find(named)?, content_encryption(&self.enc_values_supported)?))
+    }
+}
+
+fn content_encryption(names: &[String]) -> Option<ContentEncryption> {
+    ContentEncryption::ALL.into_iter().find(|enc| names.iter().any(|name| name == enc.as_str()))
 }
 
 /// Name and logo of the issuer in one language.
@@ -208,23 +271,65 @@ impl CredentialConfiguration {
         }
     }
 
-    /// The key proof algorithms of proof type `jwt`; `None` when no key proof is needed.
+    /// What is demanded of key proofs; `None` when no key proof is needed. Type `jwt` comes first where it is taken.
     ///
     /// # Errors
-    /// `metadata_proof_types`: proofs are needed, but not of type `jwt`, or need a key attestation.
-    pub fn jwt_proof_algorithms(&self) -> Result<Option<Vec<String>>> {
+    /// `metadata_proof_types`: proofs are needed, but neither of type `jwt` nor `attestation`, or what is demanded cannot
+    /// be read.
+    pub fn proof_demand(&self) -> Result<Option<ProofDemand>> {
+        let bad = |detail: &'static str| Error::unsupported("metadata_proof_types", detail);
         if self.proof_types_supported.is_empty() {
             return Ok(None);
         }
-        let jwt = self.proof_types_supported.get("jwt").ok_or_else(|| {
-            Error::unsupported("metadata_proof_types", "the issuer takes no key proof of type jwt")
-        })?;
-        if jwt.get("key_attestations_required").is_some() {
-            return Err(Error::unsupported("metadata_proof_types", "the issuer requires key attestations"));
+        let known = [ProofType::Jwt, ProofType::Attestation].into_iter();
+        let mut known = known.filter_map(|kind| Some((kind, self.proof_types_supported.get(kind.as_str())?)));
+        let (kind, announced) =
+            known.next().ok_or_else(|| bad("the issuer takes no key proof of type jwt or attestation"))?;
+        let names = announced.get("proof_signing_alg_values_supported").and_then(Value::as_array);
+        let algorithms = names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+        let required = announced.get("key_attestations_required").cloned();
+        let required = required.map(serde_json::from_value::<KeyAttestationsRequired>).transpose();
+        let key_attestation = required.map_err(|_| bad("key_attestations_required has the wrong types"))?;
+        Ok(Some(ProofDemand { kind, algorithms, key_attestation }))
+    }
+}
+
+/// A type of key proof (appendix F).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProofType {
+    /// A JWT by the key.
+    #[default]
+    Jwt,
+    /// A key attestation alone.
+    Attestation,
+}
+
+impl ProofType {
+    /// The name in messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Attestation => "attestation",
         }
-        let names = jwt.get("proof_signing_alg_values_supported").and_then(Value::as_array);
-        let names = names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-        Ok(Some(names))
+    }
+}
+
+/// What an issuer demands of key proofs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProofDemand {
+    /// The type.
+    pub kind: ProofType,
+    /// Algorithms of proof and attestation.
+    pub algorithms: Vec<String>,
+    /// What must be attested of the keys; `None`: nothing.
+    pub key_attestation: Option<KeyAttestationsRequired>,
+}
+
+impl ProofDemand {
+    /// Whether nothing is issued without a key attestation.
+    pub fn needs_attestation(&self) -> bool {
+        self.kind == ProofType::Attestation || self.key_attestation.is_some()
     }
 }
 
@@ -329,6 +434,15 @@ pub struct AuthorizationServerMetadata {
     /// Client authentication methods of the token endpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_endpoint_auth_methods_supported: Vec<String>,
+    /// Algorithms of wallet attestations; empty when the server does not take them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub client_attestation_signing_alg_values_supported: Vec<String>,
+    /// Algorithms of the proofs beside wallet attestations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub client_attestation_pop_signing_alg_values_supported: Vec<String>,
+    /// Where challenges for those proofs come from (attestation-based client authentication, draft 07 section 8).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge_endpoint: Option<Url>,
     /// Algorithms of DPoP proofs (RFC 9449 section 5.1); empty when the server does not take them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dpop_signing_alg_values_supported: Vec<String>,
@@ -401,8 +515,17 @@ mod tests {
         let metadata = CredentialIssuerMetadata::parse(&bytes, identifier, &Limits::DEFAULT).unwrap();
         let configuration = metadata.configuration("SD_JWT_VC_example_in_OpenID4VCI").unwrap();
         assert_eq!(configuration.credential_metadata.as_ref().unwrap().claims.len(), 13);
-        assert_eq!(configuration.jwt_proof_algorithms().unwrap_err().code(), "metadata_proof_types");
-        assert!(metadata.credential_request_encryption.as_ref().unwrap().encryption_required);
+        let demand = configuration.proof_demand().unwrap().unwrap();
+        assert_eq!(
+            (demand.kind, demand.algorithms.as_slice()),
+            (ProofType::Jwt, ["ES256".to_owned()].as_slice())
+        );
+        let attested = demand.key_attestation.unwrap();
+        assert!(!attested.key_storage.is_empty() && !attested.user_authentication.is_empty());
+        let requests = metadata.credential_request_encryption.as_ref().unwrap();
+        assert!(requests.encryption_required && requests.choose().is_some());
+        let responses = metadata.credential_response_encryption.as_ref().unwrap();
+        assert!(responses.choose().is_some());
         assert_eq!(metadata.configuration("no").unwrap_err().code(), "metadata_configuration_unknown");
         let other = CredentialIssuerMetadata::parse(
             &bytes,

@@ -7,7 +7,7 @@ use carekey_core::clock::UnixTime;
 use carekey_core::error::Error;
 use carekey_core::format::w3c::issue::Security;
 use carekey_core::health::{CredentialDataset, DatasetKind};
-use carekey_core::issuer::{Configuration, CredentialStatus, CredentialSummary};
+use carekey_core::issuer::{Configuration, CredentialStatus, CredentialSummary, OfferSummary};
 use carekey_service::pages::{page, utc};
 use carekey_service::problem::Problem;
 use serde_json::Value;
@@ -58,6 +58,7 @@ pub(super) struct DeskPage {
     pub(super) csrf: String,
     pub(super) people: Vec<Person>,
     pub(super) pasted: String,
+    pub(super) waiting: Vec<WaitingView>,
     pub(super) credentials: Vec<CredentialView>,
 }
 
@@ -85,6 +86,25 @@ pub(super) struct OfferPage {
     pub(super) state: &'static str,
     pub(super) tone: &'static str,
     pub(super) titles: Vec<String>,
+}
+
+/// An offer whose wallet waits for a decision.
+pub(super) struct WaitingView {
+    pub(super) id: String,
+    pub(super) titles: Vec<String>,
+    pub(super) reference: String,
+    pub(super) offered_at: String,
+}
+
+impl From<OfferSummary> for WaitingView {
+    fn from(summary: OfferSummary) -> Self {
+        Self {
+            titles: summary.configuration_ids.iter().map(|id| title_of(id)).collect(),
+            reference: summary.reference.unwrap_or_else(|| summary.id.chars().take(10).collect()),
+            offered_at: utc(summary.created_at),
+            id: summary.id,
+        }
+    }
 }
 
 /// One issued credential in the list.
