@@ -1,6 +1,6 @@
 //! The hospital's desk: choose a record, see the claims, offer them; list what was issued, revoke it.
 //!
-//! Pages are rendered here and work without script. Whoever may use them is decided by [`Access`]; every form carries
+//! Pages are rendered here and work without script. Whoever may use them is decided by [`Staff`]; every form carries
 //! the session's own value, and requests of foreign origins are refused before any of this runs.
 
 mod people;
@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -23,20 +23,28 @@ use carekey_core::issuer::{
     CreatedOffer, CredentialSummary, NewOffer, OfferState, OfferSummary, StatusChange,
 };
 use carekey_core::limits::Limits;
-use carekey_service::pages::{Access, Actor, Fields, Session, assets, qr_svg, require_own_origin, utc};
+use carekey_service::pages::{
+    Actor, Area, Fields, ProblemView, Session, Staff, assets, qr_svg, require_own_origin, send, utc,
+};
 use carekey_service::problem::Problem;
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::App;
-use views::{
-    CredentialView, DeskPage, Frame, OfferPage, PreviewPage, ProblemView, SignInPage, WaitingView, send,
-};
+use views::{CredentialView, DeskPage, OfferPage, PreviewPage, WaitingView};
 
 /// Cookie of the desk's sessions; cookies do not know ports, so no other CareKey server may use this name.
 pub const COOKIE: &str = "carekey-desk";
-/// The route that takes the ticket of [`Access::sign_in_link`].
+/// The route that takes the ticket of [`sign_in_link`](carekey_service::pages::Access::sign_in_link).
 pub const TICKET_PATH: &str = "/desk/open";
+
+const AREA: Area = Area {
+    actor: Actor::Hospital,
+    path: "/desk",
+    role: "Hospital desk · issues credentials",
+    foot: "CareKey desk. Nothing on this page leaves the hospital except the credentials that you offer.",
+    sign_in: "Sign in to the desk",
+    why_sign_in: "The desk reads patient records and signs credentials, so it opens only for staff.",
+};
 
 const PAGE: usize = 500;
 const MOST_READ: usize = 10_000;
@@ -45,7 +53,7 @@ const MOST_SHOWN_OFFERS: usize = 100;
 
 struct Desk {
     app: Arc<App>,
-    access: Arc<Access>,
+    staff: Arc<Staff>,
     /// Links and transaction codes of offers made here, for the page that shows them; in memory only.
     shown: Mutex<HashMap<String, ShownOffer>>,
 }
@@ -60,14 +68,12 @@ struct ShownOffer {
 
 /// The routes of the desk's pages.
 pub fn router(app: Arc<App>) -> Router {
-    let access = Arc::clone(app.access());
-    let own = access.own_origin();
-    let desk = Arc::new(Desk { app, access, shown: Mutex::default() });
+    let own = app.access().own_origin();
+    let staff = Staff::new(&AREA, app.issuer().settings().name.clone(), Arc::clone(app.access()));
+    let sign_in = staff.routes();
+    let desk = Arc::new(Desk { app, staff, shown: Mutex::default() });
     Router::new()
         .route("/", get(home))
-        .route(TICKET_PATH, get(open))
-        .route("/desk/sign-in", post(sign_in))
-        .route("/desk/sign-out", post(sign_out))
         .route("/desk/preview", post(preview))
         .route("/desk/offers", post(create_offer))
         .route("/desk/offers/{id}", get(offer))
@@ -75,23 +81,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/desk/offers/{id}/decision", post(decide))
         .route("/desk/credentials/{id}/status", post(change_status))
         .with_state(desk)
+        .merge(sign_in)
         .layer(from_fn_with_state(own, require_own_origin))
         .merge(assets(Actor::Hospital, include_str!("../../assets/desk.js")))
 }
 
 impl Desk {
-    fn frame(&self, session: Option<&Session>, problem: Option<ProblemView>) -> Frame {
-        Frame {
-            issuer_name: self.app.issuer().settings().name.clone(),
-            csrf: session.map(|session| session.csrf().to_owned()),
-            problem,
-        }
-    }
-
-    fn sign_in_page(&self, status: StatusCode, problem: Option<ProblemView>) -> Response {
-        send(status, &SignInPage { frame: self.frame(None, problem) })
-    }
-
     async fn desk_page(
         &self,
         session: &Session,
@@ -104,7 +99,7 @@ impl Desk {
             Ok((issued, waiting)) => send(
                 status,
                 &DeskPage {
-                    frame: self.frame(Some(session), problem),
+                    frame: self.staff.frame(Some(session), problem),
                     csrf: session.csrf().to_owned(),
                     people: people::all(),
                     pasted,
@@ -153,17 +148,6 @@ impl Desk {
         Ok(all)
     }
 
-    fn form(&self, headers: &HeaderMap, body: &[u8]) -> Result<(Session, Fields), Box<Response>> {
-        let fields = Fields::parse(body).map_err(|problem| Box::new(problem.into_response()))?;
-        match self.access.form(headers, &fields) {
-            Ok(session) => Ok((session, fields)),
-            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
-                Err(Box::new(self.sign_in_page(StatusCode::UNAUTHORIZED, None)))
-            }
-            Err(problem) => Err(Box::new(problem.into_response())),
-        }
-    }
-
     fn remember(&self, created: &CreatedOffer, titles: Vec<String>) {
         let now = self.app.issuer().now();
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,47 +172,10 @@ fn to_home() -> Response {
     Redirect::to("/").into_response()
 }
 
-fn with_cookie(cookie: String) -> Response {
-    ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
-}
-
 async fn home(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
-    match desk.access.session(&headers) {
+    match desk.staff.session(&headers) {
         Some(session) => desk.desk_page(&session, StatusCode::OK, None, String::new()).await,
-        None => desk.sign_in_page(StatusCode::OK, None),
-    }
-}
-
-#[derive(Deserialize)]
-struct Ticket {
-    ticket: String,
-}
-
-async fn open(State(desk): State<Arc<Desk>>, Query(Ticket { ticket }): Query<Ticket>) -> Response {
-    match desk.access.by_ticket(&ticket) {
-        Some(cookie) => with_cookie(cookie),
-        None => desk
-            .sign_in_page(StatusCode::FORBIDDEN, Some(refused_sign_in("This link is of an earlier start."))),
-    }
-}
-
-async fn sign_in(State(desk): State<Arc<Desk>>, body: Bytes) -> Response {
-    let cookie = Fields::parse(&body).ok().and_then(|fields| desk.access.by_token(fields.one("token")?));
-    match cookie {
-        Some(cookie) => with_cookie(cookie),
-        None => desk
-            .sign_in_page(StatusCode::FORBIDDEN, Some(refused_sign_in("That is not the management token."))),
-    }
-}
-
-fn refused_sign_in(detail: &str) -> ProblemView {
-    ProblemView { code: "sign_in_refused".into(), title: "Not signed in.", detail: detail.to_owned() }
-}
-
-async fn sign_out(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) -> Response {
-    match desk.form(&headers, &body) {
-        Ok((session, _)) => with_cookie(desk.access.close(&session)),
-        Err(response) => *response,
+        None => desk.staff.sign_in_page(StatusCode::OK, None),
     }
 }
 
@@ -242,7 +189,7 @@ fn record(fields: &Fields) -> Result<Value, Error> {
 }
 
 async fn preview(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) -> Response {
-    let (session, fields) = match desk.form(&headers, &body) {
+    let (session, fields) = match desk.staff.form(&headers, &body) {
         Ok(signed_in) => signed_in,
         Err(response) => return *response,
     };
@@ -265,7 +212,7 @@ async fn preview(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes)
         return desk.desk_page(&session, StatusCode::BAD_REQUEST, problem, pasted).await;
     }
     let page = PreviewPage {
-        frame: desk.frame(Some(&session), None),
+        frame: desk.staff.frame(Some(&session), None),
         csrf: session.csrf().to_owned(),
         name: people::name(&document).unwrap_or("this person").to_owned(),
         patient: fields.one("patient").map(str::to_owned),
@@ -277,7 +224,7 @@ async fn preview(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes)
 }
 
 async fn create_offer(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) -> Response {
-    let (session, fields) = match desk.form(&headers, &body) {
+    let (session, fields) = match desk.staff.form(&headers, &body) {
         Ok(signed_in) => signed_in,
         Err(response) => return *response,
     };
@@ -316,7 +263,7 @@ async fn create_offer(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: B
 }
 
 async fn offer(State(desk): State<Arc<Desk>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let Some(session) = desk.access.session(&headers) else { return to_home() };
+    let Some(session) = desk.staff.session(&headers) else { return to_home() };
     let shown = desk.shown.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
     let (Some(shown), Ok(Some(summary))) = (shown, desk.app.issuer().offer_summary(&id).await) else {
         let gone = ProblemView {
@@ -328,7 +275,7 @@ async fn offer(State(desk): State<Arc<Desk>>, Path(id): Path<String>, headers: H
     };
     let (state, tone, _) = offer_words(summary.state);
     let page = OfferPage {
-        frame: desk.frame(Some(&session), None),
+        frame: desk.staff.frame(Some(&session), None),
         id,
         qr: qr_svg(&shown.link).ok(),
         link: shown.link,
@@ -342,7 +289,7 @@ async fn offer(State(desk): State<Arc<Desk>>, Path(id): Path<String>, headers: H
 }
 
 async fn offer_state(State(desk): State<Arc<Desk>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    if desk.access.session(&headers).is_none() {
+    if desk.staff.session(&headers).is_none() {
         return Problem::new(StatusCode::UNAUTHORIZED, "signed_out", "please sign in again").into_response();
     }
     match desk.app.issuer().offer_summary(&id).await {
@@ -362,7 +309,7 @@ async fn decide(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let (session, fields) = match desk.form(&headers, &body) {
+    let (session, fields) = match desk.staff.form(&headers, &body) {
         Ok(signed_in) => signed_in,
         Err(response) => return *response,
     };
@@ -387,7 +334,7 @@ async fn change_status(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let (session, fields) = match desk.form(&headers, &body) {
+    let (session, fields) = match desk.staff.form(&headers, &body) {
         Ok(signed_in) => signed_in,
         Err(response) => return *response,
     };

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -20,65 +20,62 @@ use carekey_core::credential::CredentialFormat;
 use carekey_core::error::Error;
 use carekey_core::protocol::openid4vp::request::ResponseMode;
 use carekey_service::pages::{
-    Access, Actor, Fields, Session, assets, fragment, qr_svg, require_own_origin, utc,
+    Access, Actor, Area, Fields, ProblemView, Session, Staff, assets, fragment, qr_svg, require_own_origin,
+    send, utc,
 };
 use carekey_service::problem::Problem;
-use serde::Deserialize;
 use url::Url;
 
 use super::events::sse;
 use super::response::refused;
 use crate::app::{App, Brought, CreateRequest, Flow, Outcome, RequestState, RequestView};
-use views::{Frame, LandingPage, OutcomeView, PortalPage, ProblemView, RequestPage, SignInPage, send};
+use views::{LandingPage, OutcomeView, PortalPage, RequestPage};
 
 /// Cookie of the portal's sessions; cookies do not know ports, so no other CareKey server may use this name.
 pub const COOKIE: &str = "carekey-portal";
 /// The route that takes the ticket of [`Access::sign_in_link`].
 pub const TICKET_PATH: &str = "/portal/open";
 
+const AREA: Area = Area {
+    actor: Actor::Portal,
+    path: "/portal",
+    role: "Portal · verifies credentials",
+    foot: "CareKey portal. What you present is kept for a short time for this page and is then deleted.",
+    sign_in: "Open the portal for visitors",
+    why_sign_in: "Requests for personal data are made by staff, so this page opens only with the portal's management token.",
+};
+
 const PURPOSE: &str = "Release the discharge letter of 20 November 2026 to the patient portal";
 const TEMPLATE: &str = "patient_identity";
 
 struct Portal {
     app: Arc<App>,
-    access: Arc<Access>,
+    staff: Arc<Staff>,
 }
 
 /// The routes of the portal's pages.
 pub fn router(app: Arc<App>, access: Arc<Access>) -> Router {
     let own = access.own_origin();
+    let staff = Staff::new(&AREA, app.config().name.clone(), access);
+    let sign_in = staff.routes();
     Router::new()
         .route("/", get(home))
-        .route(TICKET_PATH, get(open))
-        .route("/portal/sign-in", post(sign_in))
-        .route("/portal/sign-out", post(sign_out))
         .route("/portal/requests", post(create_request))
         .route("/portal/requests/{id}", get(request))
         .route("/portal/requests/{id}/outcome", get(outcome))
         .route("/portal/requests/{id}/events", get(events))
         .route("/portal/requests/{id}/digital", post(digital))
         .route("/portal/requests/{id}/return", get(landing).post(returned))
-        .with_state(Arc::new(Portal { app, access }))
+        .with_state(Arc::new(Portal { app, staff }))
+        .merge(sign_in)
         .layer(from_fn_with_state(own, require_own_origin))
         .merge(assets(Actor::Portal, include_str!("../../assets/portal.js")))
 }
 
 impl Portal {
-    fn frame(&self, session: Option<&Session>, problem: Option<ProblemView>) -> Frame {
-        Frame {
-            verifier_name: self.app.config().name.clone(),
-            csrf: session.map(|session| session.csrf().to_owned()),
-            problem,
-        }
-    }
-
-    fn sign_in_page(&self, status: StatusCode, problem: Option<ProblemView>) -> Response {
-        send(status, &SignInPage { frame: self.frame(None, problem) })
-    }
-
     fn portal_page(&self, session: &Session, status: StatusCode, problem: Option<ProblemView>) -> Response {
         let page = PortalPage {
-            frame: self.frame(Some(session), problem),
+            frame: self.staff.frame(Some(session), problem),
             csrf: session.csrf().to_owned(),
             purpose: PURPOSE.to_owned(),
             levels: views::levels(AssuranceLevel::Uv),
@@ -86,67 +83,19 @@ impl Portal {
         send(status, &page)
     }
 
-    fn form(&self, headers: &HeaderMap, body: &[u8]) -> Result<(Session, Fields), Box<Response>> {
-        let fields = Fields::parse(body).map_err(|problem| Box::new(problem.into_response()))?;
-        match self.access.form(headers, &fields) {
-            Ok(session) => Ok((session, fields)),
-            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
-                Err(Box::new(self.sign_in_page(StatusCode::UNAUTHORIZED, None)))
-            }
-            Err(problem) => Err(Box::new(problem.into_response())),
-        }
-    }
-
     /// The request `id` if this browser session made it.
     async fn view(&self, id: &str, headers: &HeaderMap) -> Result<RequestView, Problem> {
         let signed_out = || Problem::new(StatusCode::UNAUTHORIZED, "signed_out", "please sign in again");
-        let session = self.access.session(headers).ok_or_else(signed_out)?;
+        let session = self.staff.session(headers).ok_or_else(signed_out)?;
         let found = self.app.outcome(id, Some(session.id())).await?;
         found.ok_or_else(|| Problem::not_found("there is no such request in this session"))
     }
 }
 
-fn with_cookie(cookie: String) -> Response {
-    ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
-}
-
 async fn home(State(portal): State<Arc<Portal>>, headers: HeaderMap) -> Response {
-    match portal.access.session(&headers) {
+    match portal.staff.session(&headers) {
         Some(session) => portal.portal_page(&session, StatusCode::OK, None),
-        None => portal.sign_in_page(StatusCode::OK, None),
-    }
-}
-
-#[derive(Deserialize)]
-struct Ticket {
-    ticket: String,
-}
-
-async fn open(State(portal): State<Arc<Portal>>, Query(Ticket { ticket }): Query<Ticket>) -> Response {
-    match portal.access.by_ticket(&ticket) {
-        Some(cookie) => with_cookie(cookie),
-        None => refused_sign_in(&portal, "This link is of an earlier start."),
-    }
-}
-
-async fn sign_in(State(portal): State<Arc<Portal>>, body: Bytes) -> Response {
-    let cookie = Fields::parse(&body).ok().and_then(|fields| portal.access.by_token(fields.one("token")?));
-    match cookie {
-        Some(cookie) => with_cookie(cookie),
-        None => refused_sign_in(&portal, "That is not the management token."),
-    }
-}
-
-fn refused_sign_in(portal: &Portal, detail: &str) -> Response {
-    let problem =
-        ProblemView { code: "sign_in_refused".into(), title: "Not signed in.", detail: detail.to_owned() };
-    portal.sign_in_page(StatusCode::FORBIDDEN, Some(problem))
-}
-
-async fn sign_out(State(portal): State<Arc<Portal>>, headers: HeaderMap, body: Bytes) -> Response {
-    match portal.form(&headers, &body) {
-        Ok((session, _)) => with_cookie(portal.access.close(&session)),
-        Err(response) => *response,
+        None => portal.staff.sign_in_page(StatusCode::OK, None),
     }
 }
 
@@ -176,7 +125,7 @@ fn asked(fields: &Fields, public_url: &Url) -> Result<CreateRequest, Error> {
 }
 
 async fn create_request(State(portal): State<Arc<Portal>>, headers: HeaderMap, body: Bytes) -> Response {
-    let (session, fields) = match portal.form(&headers, &body) {
+    let (session, fields) = match portal.staff.form(&headers, &body) {
         Ok(signed_in) => signed_in,
         Err(response) => return *response,
     };
@@ -187,18 +136,14 @@ async fn create_request(State(portal): State<Arc<Portal>>, headers: HeaderMap, b
     match made {
         Ok(created) => Redirect::to(&format!("/portal/requests/{}", created.id)).into_response(),
         Err(error) => {
-            let problem = ProblemView {
-                code: error.code().to_owned(),
-                title: "The request was not made.",
-                detail: error.detail().to_owned(),
-            };
+            let problem = ProblemView::of("The request was not made.", &error);
             portal.portal_page(&session, StatusCode::BAD_REQUEST, Some(problem))
         }
     }
 }
 
 async fn request(State(portal): State<Arc<Portal>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let Some(session) = portal.access.session(&headers) else { return Redirect::to("/").into_response() };
+    let Some(session) = portal.staff.session(&headers) else { return Redirect::to("/").into_response() };
     let view = match portal.view(&id, &headers).await {
         Ok(view) => view,
         Err(problem) if problem.status() == StatusCode::NOT_FOUND => {
@@ -215,7 +160,7 @@ async fn request(State(portal): State<Arc<Portal>>, Path(id): Path<String>, head
     // A code is for another device: on the same one the browser must come back.
     let scanned = view.request_uri.as_ref().filter(|_| view.flow == Flow::CrossDevice);
     let page = RequestPage {
-        frame: portal.frame(Some(&session), None),
+        frame: portal.staff.frame(Some(&session), None),
         csrf: session.csrf().to_owned(),
         qr: scanned.and_then(|link| qr_svg(link).ok()),
         digital: view.digital.and_then(|argument| serde_json::to_string(&argument.digital).ok()),
@@ -246,7 +191,7 @@ async fn digital(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let (session, fields) = match portal.form(&headers, &body) {
+    let (session, fields) = match portal.staff.form(&headers, &body) {
         Ok(signed_in) => signed_in,
         Err(response) => return *response,
     };
@@ -260,7 +205,7 @@ async fn digital(
 /// Where a wallet on the same device sends the browser back to. The session's cookie does not come with a step from another
 /// site, so this page knows nobody: its script brings code or answer in a request of its own.
 async fn landing(State(portal): State<Arc<Portal>>, Path(id): Path<String>) -> Response {
-    send(StatusCode::OK, &LandingPage { frame: portal.frame(None, None), id })
+    send(StatusCode::OK, &LandingPage { frame: portal.staff.frame(None, None), id })
 }
 
 /// The response code, or the answer itself (response mode `fragment`), in the browser session that asked.
@@ -270,7 +215,7 @@ async fn returned(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Some(session) = portal.access.session(&headers) else {
+    let Some(session) = portal.staff.session(&headers) else {
         return Problem::new(StatusCode::UNAUTHORIZED, "signed_out", "please sign in again").into_response();
     };
     let fields = match Fields::parse(&body) {
@@ -298,7 +243,7 @@ async fn brought(portal: &Portal, id: &str, answer: &Brought, session: &Session)
 }
 
 async fn events(State(portal): State<Arc<Portal>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let Some(session) = portal.access.session(&headers) else {
+    let Some(session) = portal.staff.session(&headers) else {
         return Problem::new(StatusCode::UNAUTHORIZED, "signed_out", "please sign in again").into_response();
     };
     match portal.app.events(&id, Some(session.id())).await {

@@ -34,6 +34,28 @@ impl Actor {
             Self::Portal => include_str!("../../assets/portal.svg"),
         }
     }
+
+    /// The class of the page's body: its colours.
+    pub const fn class(self) -> &'static str {
+        match self {
+            Self::Hospital => "hospital",
+            Self::Wallet => "wallet",
+            Self::Portal => "portal",
+        }
+    }
+
+    /// The mark beside the name, as SVG within 24 × 24.
+    pub const fn mark(self) -> &'static str {
+        match self {
+            Self::Hospital => r#"<path fill="currentColor" d="M10 3h4v7h7v4h-7v7h-4v-7H3v-4h7z"/>"#,
+            Self::Wallet => {
+                r#"<path fill="currentColor" d="M12 2l8 3v6.500c0 5-3.400 8.600-8 10.500-4.600-1.900-8-5.500-8-10.500V5zm-1.300 13.700l5.800-5.800-1.600-1.600-4.200 4.200-2-2-1.600 1.600z"/>"#
+            }
+            Self::Portal => {
+                r#"<path fill="none" stroke="currentColor" stroke-width="3" stroke-linecap="round" stroke-linejoin="round" d="M5 12.500l4.500 4.500L19 7.500"/>"#
+            }
+        }
+    }
 }
 
 /// Routes of the files that `actor`'s pages load: the shared style, the icon and the page's own script.

@@ -1,55 +1,14 @@
 //! The desk's pages as data: what the templates in `issuer/templates/` show.
 
 use askama::Template;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use carekey_core::clock::UnixTime;
-use carekey_core::error::Error;
 use carekey_core::format::w3c::issue::Security;
 use carekey_core::health::{CredentialDataset, DatasetKind};
 use carekey_core::issuer::{Configuration, CredentialStatus, CredentialSummary, OfferSummary};
-use carekey_service::pages::{page, utc};
-use carekey_service::problem::Problem;
+use carekey_service::pages::{Frame, utc};
 use serde_json::Value;
 
 use super::people::Person;
-
-/// What every page of the desk has around its content.
-pub(super) struct Frame {
-    pub(super) issuer_name: String,
-    pub(super) csrf: Option<String>,
-    pub(super) problem: Option<ProblemView>,
-}
-
-/// Something went wrong, in words.
-pub(super) struct ProblemView {
-    pub(super) code: String,
-    pub(super) title: &'static str,
-    pub(super) detail: String,
-}
-
-impl ProblemView {
-    pub(super) fn of(title: &'static str, error: &Error) -> Self {
-        Self { code: error.code().to_owned(), title, detail: error.detail().to_owned() }
-    }
-}
-
-/// Sends a page; a template that fails is a fault of ours.
-pub(super) fn send(status: StatusCode, template: &impl Template) -> Response {
-    match template.render() {
-        Ok(html) => page(status, html),
-        Err(error) => {
-            tracing::error!(%error, "a page of the desk cannot be rendered");
-            Problem::internal().into_response()
-        }
-    }
-}
-
-#[derive(Template)]
-#[template(path = "sign_in.html")]
-pub(super) struct SignInPage {
-    pub(super) frame: Frame,
-}
 
 #[derive(Template)]
 #[template(path = "desk.html")]

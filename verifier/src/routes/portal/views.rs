@@ -2,45 +2,11 @@
 
 use crate::app::SessionBinding;
 use askama::Template;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use carekey_core::attestation::level::AssuranceLevel;
 use carekey_core::health::DatasetKind;
 use carekey_core::verifier::{Check, StepUpOutcome, VerifiedPresentation};
-use carekey_service::pages::page;
-use carekey_service::problem::Problem;
+use carekey_service::pages::Frame;
 use serde_json::{Map, Value};
-
-/// What every page of the portal has around its content.
-pub(super) struct Frame {
-    pub(super) verifier_name: String,
-    pub(super) csrf: Option<String>,
-    pub(super) problem: Option<ProblemView>,
-}
-
-/// Something went wrong, in words.
-pub(super) struct ProblemView {
-    pub(super) code: String,
-    pub(super) title: &'static str,
-    pub(super) detail: String,
-}
-
-/// Sends a page; a template that fails is a fault of ours.
-pub(super) fn send(status: StatusCode, template: &impl Template) -> Response {
-    match template.render() {
-        Ok(html) => page(status, html),
-        Err(error) => {
-            tracing::error!(%error, "a page of the portal cannot be rendered");
-            Problem::internal().into_response()
-        }
-    }
-}
-
-#[derive(Template)]
-#[template(path = "sign_in.html")]
-pub(super) struct SignInPage {
-    pub(super) frame: Frame,
-}
 
 #[derive(Template)]
 #[template(path = "portal.html")]
