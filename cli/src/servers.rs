@@ -57,7 +57,9 @@ pub(crate) async fn issuer(file: &Path) -> Result<(), Failure> {
         }
     }
     for provider in &mut config.wallet_providers {
-        for path in provider.anchors.iter_mut().chain(&mut provider.jwks) {
+        let lists =
+            provider.lists.iter_mut().flat_map(|list| list.file.iter_mut().chain(&mut list.operators));
+        for path in provider.anchors.iter_mut().chain(&mut provider.jwks).chain(lists) {
             *path = config::resolve(Some(file), path);
         }
     }

@@ -56,6 +56,7 @@ use crate::limits::Limits;
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::Store;
+use crate::trust::WalletProviderTrust;
 
 pub use authorization::{Client, LoginView, ProviderState, SignedIn};
 pub use caller::{Caller, Scheme};
@@ -130,6 +131,7 @@ pub struct Issuer {
     patients: Option<Arc<dyn PatientSource>>,
     published: status::Published,
     request_key: JweDecryptionKey,
+    wallet_providers: RwLock<Arc<WalletProviderTrust>>,
     earlier_keys: Vec<PublicKey>,
     server_keys: Option<Arc<dyn ServerKeys>>,
     limits: Limits,
@@ -164,6 +166,7 @@ impl Issuer {
             patients,
             published: status::Published::default(),
             request_key: JweDecryptionKey::generate()?,
+            wallet_providers: RwLock::default(),
             earlier_keys: Vec::new(),
             server_keys: None,
             limits: Limits::DEFAULT,
@@ -205,6 +208,15 @@ impl Issuer {
     /// Grades by renewed metadata, roots and lists from now on.
     pub fn replace_attestation_trust(&self, trust: AttestationTrust) {
         *self.attestation.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
+    }
+
+    /// Believes these wallet providers from now on; without any, no attestation of wallets or their keys counts.
+    pub fn replace_wallet_providers(&self, providers: Arc<WalletProviderTrust>) {
+        *self.wallet_providers.write().unwrap_or_else(PoisonError::into_inner) = providers;
+    }
+
+    fn wallet_providers(&self) -> Arc<WalletProviderTrust> {
+        Arc::clone(&self.wallet_providers.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What attestations are graded by.

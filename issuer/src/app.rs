@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use carekey_core::clock::Clock;
+use carekey_core::clock::{Clock, UnixTime};
 use carekey_core::did;
 use carekey_core::encoding::{base64, base64url};
 use carekey_core::error::Result as CoreResult;
 use carekey_core::format::sd_jwt_vc::issue::IssuerKeyHeader;
 use carekey_core::issuer::{
-    CreatedOffer, CredentialSummary, Issuer, IssuerKey, NewOffer, Parts, StatusChange,
+    CreatedOffer, CredentialSummary, Demand, Issuer, IssuerKey, NewOffer, Parts, StatusChange,
 };
 use carekey_core::jose::jwe::JweDecryptionKey;
 use carekey_core::jose::jwk::Jwk;
@@ -25,6 +25,7 @@ use carekey_service::limit::RateLimiter;
 use carekey_service::metrics::Metrics;
 use carekey_service::pages::Access;
 use carekey_service::private_file;
+use carekey_service::trust_snapshot::{WalletProviderConfig, WalletProviders};
 use url::Url;
 
 use crate::attestation::Sources;
@@ -76,6 +77,9 @@ pub struct App {
     keys: ServiceKeys,
     key_kind: KeyKind,
     sources: Sources,
+    providers: WalletProviders,
+    /// The way to lists of wallet providers.
+    lists: Fetcher,
     token: BearerToken,
     access: Arc<Access>,
     store: Arc<dyn Store>,
@@ -122,13 +126,9 @@ impl App {
         let sources = Sources::new(config)?;
         let attestation = sources.load(clock.now()).await?;
         let own_did = OwnDid::open(data, config.issuer.key, public_url, keys.signer().public_key(), &*clock)?;
-        let mut settings = config.settings(identifier);
-        for provider in &config.wallet_providers {
-            settings.wallet_providers.push(provider.load()?);
-        }
         let fetcher = || Fetcher::new(config.fetch.clone());
         let issuer = Issuer::new(Parts {
-            settings,
+            settings: config.settings(identifier),
             key: issuer_key(config.issuer.key, &keys, identifier, own_did.as_ref())?,
             store: Arc::clone(&sealed),
             clock: Arc::clone(&clock),
@@ -147,6 +147,8 @@ impl App {
             [] => issuer,
             servers => issuer.with_server_keys(Arc::new(ExternalServers::new(servers, fetcher()?))),
         };
+        let providers = wallet_providers(config, clock.now())?;
+        issuer.replace_wallet_providers(providers.current());
         let access = Access::new(
             desk::COOKIE,
             public_url,
@@ -191,6 +193,8 @@ impl App {
             }
         };
         let app = Arc::new(Self {
+            providers,
+            lists: fetcher()?,
             own_did,
             vc_api,
             provider,
@@ -317,7 +321,14 @@ impl App {
         changed
     }
 
-    /// Deletes what has expired, renews the certificate when its time has come, and loads attestation data anew.
+    /// Looks for newer lists of wallet providers.
+    async fn refresh_providers(&self) {
+        self.providers.refresh(&self.lists, self.clock.now()).await;
+        self.issuer.replace_wallet_providers(self.providers.current());
+    }
+
+    /// Deletes what has expired, renews the certificate when its time has come, and loads attestation data and lists of
+    /// wallet providers anew.
     ///
     /// # Errors
     /// When the store or a file cannot be written.
@@ -326,6 +337,7 @@ impl App {
         if self.keys.renew(&*self.random, &*self.clock)? && self.key_kind == KeyKind::X5c {
             self.issuer.replace_certificates(chain(&self.keys));
         }
+        self.refresh_providers().await;
         if !self.sources.is_empty() {
             let before = self.issuer.attestation_trust();
             self.issuer.replace_attestation_trust(self.sources.renew(&before, self.clock.now()).await);
@@ -335,6 +347,9 @@ impl App {
 }
 
 async fn upkeep(app: Weak<App>) {
+    if let Some(app) = app.upgrade() {
+        app.refresh_providers().await;
+    }
     loop {
         tokio::time::sleep(UPKEEP).await;
         let Some(app) = app.upgrade() else { return };
@@ -352,6 +367,24 @@ pub(crate) fn named(path: &Path, error: &std::io::Error) -> StartError {
 
 fn chain(keys: &ServiceKeys) -> Vec<String> {
     keys.chain().iter().map(|der| base64::encode(der)).collect()
+}
+
+/// The wallet providers of the configuration, where something is asked of them.
+fn wallet_providers(config: &Config, now: UnixTime) -> Result<WalletProviders, StartError> {
+    let asked = config.issuer.wallet_attestation != Demand::Off || !config.key_attestations.is_empty();
+    if asked && config.wallet_providers.is_empty() {
+        let detail = "key `wallet_providers`: wallet_attestation and key_attestations need at least one";
+        return Err(StartError::new(detail));
+    }
+    let empty =
+        |one: &&WalletProviderConfig| one.anchors.is_empty() && one.jwks.is_none() && one.lists.is_empty();
+    if let Some(one) = config.wallet_providers.iter().find(empty) {
+        let detail = format!("key `wallet_providers`: {:?} has no anchors, jwks or lists", one.name);
+        return Err(StartError(detail));
+    }
+    // Paths are resolved by whoever read the configuration.
+    let kept = config.data_dir.join("wallet_providers");
+    Ok(WalletProviders::of(&config.wallet_providers, (Path::new(""), &kept), now)?)
 }
 
 /// The key that wallets encrypt requests to, made where it is missing.

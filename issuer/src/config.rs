@@ -12,13 +12,13 @@ use carekey_service::fetch::FetchConfig;
 use carekey_service::limit::LimitConfig;
 use carekey_service::log::LogConfig;
 use carekey_service::serve::ServerConfig;
+use carekey_service::trust_snapshot::WalletProviderConfig;
 use serde::Deserialize;
 use url::Url;
 
 use crate::external::ExternalServerConfig;
 use crate::login::ProviderConfig;
 use crate::patients::PatientsConfig;
-use crate::wallet_providers::WalletProviderConfig;
 
 /// Everything that the operator of an issuer may set; every member has a default.
 #[derive(Debug, Clone, Deserialize)]
@@ -278,8 +278,8 @@ impl Default for IssuerConfig {
 }
 
 impl Config {
-    /// The rules of core, for the credential issuer identifier `identifier`; without what lies in files: the wallet
-    /// providers.
+    /// The rules of core, for the credential issuer identifier `identifier`; without the wallet providers, which
+    /// lie in files.
     pub fn settings(&self, identifier: &str) -> Settings {
         let mut settings = Settings::new(identifier, &self.issuer.name);
         settings.locale.clone_from(&self.issuer.locale);

@@ -16,7 +16,6 @@ pub mod rotation;
 pub mod routes;
 mod table;
 mod vc_api;
-pub mod wallet_providers;
 
 use std::sync::Arc;
 

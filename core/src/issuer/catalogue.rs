@@ -157,7 +157,7 @@ impl Issuer {
         {
             members.insert("key_attestations_required".into(), json!(required));
         }
-        if !self.settings.wallet_providers.is_empty() {
+        if !self.wallet_providers().is_empty() {
             proof_types.insert("attestation".into(), proof.clone());
         }
         proof_types.insert("jwt".into(), proof);

@@ -97,8 +97,9 @@ impl Issuer {
             }
             _ => return Err(invalid(missing("a wallet attestation and its proof come together"))),
         };
+        let providers = self.wallet_providers();
         let expectation = WalletAttestationExpectation {
-            providers: &self.settings.wallet_providers,
+            providers: providers.providers(),
             algorithms: &catalogue::PROOF_ALGORITHMS,
             audience: &self.settings.identifier,
             client_id,

@@ -118,7 +118,7 @@ impl Issuer {
                     holders.extend(most);
                 }
             }
-            Proofs::Attestation(_) if self.settings.wallet_providers.is_empty() => {
+            Proofs::Attestation(_) if self.wallet_providers().is_empty() => {
                 let detail = "key attestations are not taken here, as the metadata says";
                 return Err(Error::unsupported("proof_type", detail));
             }
@@ -201,8 +201,9 @@ impl Issuer {
     }
 
     fn key_attestation(&self, compact: &str, beside_proof: bool) -> Result<VerifiedKeyAttestation> {
+        let providers = self.wallet_providers();
         let expectation = KeyAttestationExpectation {
-            providers: &self.settings.wallet_providers,
+            providers: providers.providers(),
             algorithms: &catalogue::PROOF_ALGORITHMS,
             expiry_required: beside_proof,
             // It cannot be older than its nonce.

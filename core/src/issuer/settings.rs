@@ -11,7 +11,6 @@ use super::enrolment::Wallet;
 use crate::attestation::GradingPolicy;
 use crate::attestation::key_attestation::KeyAttestationsRequired;
 use crate::attestation::level::AssuranceLevel;
-use crate::attestation::wallet_provider::WalletProvider;
 use crate::error::{Error, Result};
 use crate::health::DatasetKind;
 use crate::protocol::openid4vci::credential::MAX_PROOFS;
@@ -61,8 +60,6 @@ pub struct Settings {
     /// Whether wallets authenticate themselves by attestations of their providers, where they ask for authorization and
     /// for tokens.
     pub wallet_attestation: Demand,
-    /// The providers whose word about wallets and their keys counts.
-    pub wallet_providers: Vec<WalletProvider>,
     /// Whether credential requests come encrypted.
     pub request_encryption: Demand,
     /// Whether credential responses are encrypted; only encrypted requests can ask for it.
@@ -127,7 +124,6 @@ impl Settings {
             code_lifetime: 60,
             dpop_required: false,
             wallet_attestation: Demand::Off,
-            wallet_providers: Vec::new(),
             request_encryption: Demand::Off,
             response_encryption: Demand::Off,
             dpop_max_age: 300,
@@ -196,9 +192,6 @@ impl Settings {
                 ));
             }
         }
-        if self.wallet_attestation != Demand::Off && self.wallet_providers.is_empty() {
-            return bad("wallet_attestation needs wallet_providers".into());
-        }
         if self.response_encryption != Demand::Off && self.request_encryption == Demand::Off {
             return bad("response_encryption needs request_encryption".into());
         }
@@ -224,9 +217,6 @@ impl Settings {
         }
         if let Some(unknown) = self.key_attestations.keys().find(|id| Configuration::parse(id).is_err()) {
             return bad(format!("key_attestations names the unknown configuration {unknown}"));
-        }
-        if !self.key_attestations.is_empty() && self.wallet_providers.is_empty() {
-            return bad("key_attestations needs wallet_providers".into());
         }
         for (i, wallet) in self.wallets.iter().enumerate() {
             wallet.check()?;

@@ -717,3 +717,59 @@ async fn authorization_details_choose_and_name_datasets() {
     let parsed = UnverifiedSdJwtVc::parse(&credential, &Limits::DEFAULT).unwrap();
     assert!(parsed.vct().ends_with("insurance-coverage"));
 }
+
+/// Keys of another server: the newer one only for those who ask again.
+struct Rotated {
+    old: SoftwareKey,
+    new: SoftwareKey,
+}
+
+#[async_trait::async_trait]
+impl ServerKeys for Rotated {
+    async fn keys(&self, server: &str, fresh: bool) -> Result<crate::jose::jwk::JwkSet> {
+        assert_eq!(server, "https://login.example");
+        let named = |key: &SoftwareKey, kid: &str| {
+            let mut jwk = crate::jose::jwk::Jwk::from_key(key.public_key());
+            jwk.kid = Some(kid.into());
+            jwk
+        };
+        let mut keys = vec![named(&self.old, "old")];
+        keys.extend(fresh.then(|| named(&self.new, "new")));
+        Ok(crate::jose::jwk::JwkSet { keys })
+    }
+}
+
+#[tokio::test]
+async fn keys_of_another_server_are_found_after_its_rotation() {
+    let key = || SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
+    let (keys, stranger) = (Rotated { old: key(), new: key() }, key());
+    let token = |key: &SoftwareKey, kid: &str| {
+        let claims = json!({
+            "iss": "https://login.example", "aud": ISSUER, "sub": "p1", "client_id": "w", "iat": NOW,
+            "exp": NOW + 300, "scope": "patient_identity",
+        });
+        let header = json!({"kid": kid}).as_object().unwrap().clone();
+        crate::jose::jwt::sign("at+jwt", header, claims.as_object().unwrap(), key).unwrap()
+    };
+    let tokens = [
+        (token(&keys.old, "old"), None),
+        (token(&keys.new, "new"), None),
+        (token(&stranger, "other"), Some("access_token_key")),
+    ];
+    let mut world =
+        World::new(|settings| settings.authorization_servers = vec!["https://login.example".into()]);
+    let issuer = Arc::into_inner(world.issuer).unwrap();
+    world.issuer = Arc::new(issuer.with_server_keys(Arc::new(keys)));
+    for (token, refused) in tokens {
+        let new = NewOffer {
+            configuration_ids: vec!["patient_identity".into()],
+            fhir: bundle(),
+            flow: OfferFlow::AuthorizationCode,
+            subject: Some("p1".into()),
+            ..NewOffer::default()
+        };
+        world.issuer.create_offer(&new).await.unwrap();
+        let answer = world.ask(&token, "patient_identity", &world.proof(|_| {})).await;
+        assert_eq!(answer.err().map(|refusal| refusal.error.code()), refused);
+    }
+}

@@ -3,11 +3,11 @@
 use super::*;
 use carekey_core::attestation::key_attestation::{self, KeyAttestation, KeyAttestationsRequired};
 use carekey_core::attestation::wallet_attestation::{self, WalletAttestation};
-use carekey_core::attestation::wallet_provider::WalletProvider;
 use carekey_core::holder::issuance::{
     IssuancePolicy, KeyAttestationRequest, KeyAttester, SignedMetadata, WalletAttester,
 };
 use carekey_core::issuer::Demand;
+use carekey_core::trust::{WalletProviderRule, WalletProviderTrust};
 use serde_json::Map;
 
 /// What the wallet's provider gives it.
@@ -60,10 +60,11 @@ impl Provider {
         }
     }
 
-    fn trusted(&self) -> Vec<WalletProvider> {
+    fn trusted(&self) -> WalletProviderTrust {
         let mut jwk = Jwk::from_key(self.provider.public_key());
         jwk.kid = Some("provider-1".into());
-        vec![WalletProvider { name: "Provider".into(), keys: vec![jwk], ..WalletProvider::default() }]
+        let rule = WalletProviderRule { name: "Provider".into(), keys: vec![jwk], ..Default::default() };
+        WalletProviderTrust::new(vec![rule])
     }
 }
 
@@ -114,10 +115,8 @@ fn world(change: impl FnOnce(&mut Settings)) -> World {
     let clock = Arc::new(FixedClock::new(UnixTime::from_secs(1_796_000_000)));
     let provider = Provider::new(clock.clone());
     let trusted = provider.trusted();
-    let mut world = World::new(Naming::X5c, |settings| {
-        settings.wallet_providers = trusted;
-        change(settings);
-    });
+    let mut world = World::new(Naming::X5c, change);
+    world.wire.issuer.replace_wallet_providers(Arc::new(trusted));
     world.extras.provider = Some(Provider { clock: world.clock.clone(), ..provider });
     world
 }

@@ -216,6 +216,36 @@ async fn an_attested_wallet_is_served_and_every_other_is_not() {
 }
 
 #[tokio::test]
+async fn of_a_hundred_requests_with_one_proof_one_wins() {
+    let provider = Provider::new();
+    let world = world(&provider, Demand::Required).await;
+    let instance = Instance { key: key() };
+    let given = challenge(&world).await;
+    let headers = instance.headers(&world, &instance.shown(&provider, &given));
+    let mut sent = Vec::new();
+    for _ in 0..100 {
+        let mut request = world.request(Method::POST, TOKEN).body(form_of(&world.offer(json!({})).await));
+        for (name, value) in &headers {
+            request = request.header(*name, value);
+        }
+        sent.push(request.header("content-type", "application/x-www-form-urlencoded"));
+    }
+    let sent: Vec<_> = sent.into_iter().map(|request| tokio::spawn(request.send())).collect();
+    let mut won = 0;
+    for answer in sent {
+        let answer = answer.await.unwrap().unwrap();
+        match answer.status().as_u16() {
+            200 => won += 1,
+            status => {
+                let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+                assert_eq!((status, &body["error"]), (400, &json!("invalid_client")));
+            }
+        }
+    }
+    assert_eq!(won, 1);
+}
+
+#[tokio::test]
 async fn codes_and_refresh_tokens_belong_to_the_instance() {
     let provider = Provider::new();
     let world = world(&provider, Demand::Required).await;

@@ -179,7 +179,7 @@ async fn a_token_of_another_server_gets_what_is_prepared_for_its_subject() {
 }
 
 #[tokio::test]
-async fn keys_of_the_server_are_cached_and_found_after_its_rotation() {
+async fn keys_of_the_server_are_cached() {
     let server = server().await;
     let world = world(&server).await;
     let client = Client::new();

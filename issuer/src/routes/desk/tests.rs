@@ -1,6 +1,9 @@
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
-use carekey_core::clock::SystemClock;
+use carekey_core::clock::{Clock, SystemClock};
+use carekey_core::jose::jws;
+use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
+use carekey_core::protocol::openid4vci::key_proof::{self, KeyProofInput};
 use carekey_core::random::SystemRandom;
 use carekey_core::store::MemoryStore;
 use tower::ServiceExt;
@@ -165,6 +168,97 @@ async fn bad_records_are_refused_and_change_nothing() {
     let (status, _, _) = desk.post("/desk/credentials/unknown/status", &[("action", "delete")]).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(desk.get("/").await.2.contains("No credential has been issued yet"));
+}
+
+/// A wallet with a bearer token that asks for the offer behind a page of the desk.
+async fn ask(router: &Router, html: &str) -> (StatusCode, String, String) {
+    let link = html.split_once("openid-credential-offer://?credential_offer=").unwrap().1;
+    let link = link.split(['"', '<']).next().unwrap().replace("&amp;", "&").replace("&#38;", "&");
+    let offer = percent(&link);
+    let offer: Value = serde_json::from_str(&offer).unwrap();
+    let grant = "urn:ietf:params:oauth:grant-type:pre-authorized_code";
+    let code = offer["grants"][grant]["pre-authorized_code"].as_str().unwrap();
+    let post = |path: &str, media: &str, token: Option<&str>, body: String| {
+        let mut request = Request::post(path).header("host", "localhost:8801").header("content-type", media);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        request.body(Body::from(body)).unwrap()
+    };
+    let form = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("grant_type", grant), ("pre-authorized_code", code)])
+        .finish();
+    let media = "application/x-www-form-urlencoded";
+    let (_, _, token) = send(router, post("/oid4vci/token", media, None, form)).await;
+    let token: Value = serde_json::from_str(&token).unwrap();
+    let token = token["access_token"].as_str().unwrap().to_owned();
+    let (_, _, nonce) = send(router, post("/oid4vci/nonce", "", None, String::new())).await;
+    let nonce: Value = serde_json::from_str(&nonce).unwrap();
+    let key = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
+    let input = KeyProofInput {
+        key: key.public_key(),
+        audience: ORIGIN,
+        nonce: nonce["c_nonce"].as_str(),
+        client_id: None,
+        ak_jkt: None,
+        key_attestation: None,
+        now: SystemClock.now(),
+    };
+    let input = key_proof::signing_input(&input).unwrap();
+    let signature = key.sign(input.as_bytes()).unwrap();
+    let proof = jws::assemble(input, &signature);
+    let body =
+        serde_json::json!({"credential_configuration_id": "patient_identity", "proofs": {"jwt": [proof]}});
+    let request = post("/oid4vci/credential", "application/json", Some(&token), body.to_string());
+    let (status, _, body) = send(router, request).await;
+    (status, body, token)
+}
+
+fn percent(text: &str) -> String {
+    let pair = format!("x={text}");
+    url::form_urlencoded::parse(pair.as_bytes()).next().unwrap().1.into_owned()
+}
+
+#[tokio::test]
+async fn who_waits_is_seen_and_decided_once() {
+    let desk = signed_in().await;
+    for (action, credential) in [("approve", Some("credentials")), ("deny", None)] {
+        let form = [("patient", "zofie-testova"), ("configuration", "patient_identity"), ("approval", "yes")];
+        let (_, headers, _) = desk.post("/desk/offers", &form).await;
+        let place = headers["location"].to_str().unwrap().to_owned();
+        let id = place.rsplit('/').next().unwrap();
+        let decision = format!("/desk/offers/{id}/decision");
+        assert!(!desk.get("/").await.2.contains("data-test=\"waiting\""), "nobody has asked yet");
+        let (_, _, html) = desk.get(&place).await;
+        let (status, body, token) = ask(&desk.router, &html).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+        let transaction: Value = serde_json::from_str(&body).unwrap();
+        let (_, _, html) = desk.get("/").await;
+        assert!(html.contains("data-test=\"waiting\"") && html.contains(&decision));
+        assert_eq!(desk.post(&decision, &[("action", "maybe")]).await.0, StatusCode::BAD_REQUEST);
+        let forged = post_request(&decision, &desk.cookie, &[("csrf", "guess"), ("action", "approve")]);
+        assert_eq!(send(&desk.router, forged).await.0, StatusCode::FORBIDDEN);
+        let nobody = post_request(&decision, "", &[("action", action)]);
+        assert_eq!(send(&desk.router, nobody).await.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(desk.post(&decision, &[("action", action)]).await.0, StatusCode::SEE_OTHER);
+        assert!(!desk.get("/").await.2.contains("data-test=\"waiting\""));
+        let other = if action == "deny" { "approve" } else { "deny" };
+        assert_eq!(desk.post(&decision, &[("action", other)]).await.0, StatusCode::CONFLICT);
+        let body = serde_json::json!({"transaction_id": transaction["transaction_id"]}).to_string();
+        let request = Request::post("/oid4vci/deferred")
+            .header("host", "localhost:8801")
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {token}"));
+        let (status, _, answer) = send(&desk.router, request.body(Body::from(body)).unwrap()).await;
+        match credential {
+            Some(member) => assert!(status == StatusCode::OK && answer.contains(member), "{answer}"),
+            None => {
+                assert!(status == StatusCode::BAD_REQUEST && answer.contains("credential_request_denied"))
+            }
+        }
+    }
+    let unknown = desk.post("/desk/offers/unknown/decision", &[("action", "approve")]).await;
+    assert_eq!(unknown.0, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
