@@ -247,8 +247,12 @@ async fn conformance_serves_the_suites() {
 
 /// Runs `carekey did …`; what it printed, or what it complained of.
 fn did_command(arguments: &[&str]) -> Result<serde_json::Value, String> {
+    json_command("did", arguments)
+}
+
+fn json_command(name: &str, arguments: &[&str]) -> Result<serde_json::Value, String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_carekey"));
-    let output = command.arg("did").args(arguments).output().unwrap();
+    let output = command.arg(name).args(arguments).output().unwrap();
     match output.status.success() {
         true => Ok(serde_json::from_slice(&output.stdout).unwrap()),
         false => Err(String::from_utf8(output.stderr).unwrap()),
@@ -301,4 +305,33 @@ fn a_did_is_made_shown_rotated_and_ended() {
             assert!(run(command[0], &command[1..]).is_err(), "{command:?}");
         }
     }
+}
+
+#[test]
+fn a_key_with_a_certificate_is_shown_rotated_and_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("issuer.toml");
+    let write = |kind: &str| {
+        let text = format!(
+            "data_dir = 'data'\n[server]\npublic_url = 'https://id.hospital.example'\n[issuer]\nkey = '{kind}'\n"
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    let config = ["--config", file.to_str().unwrap()];
+    let run = |command: &str, more: &[&str]| json_command("key", &[&[command], &config[..], more].concat());
+    write("did_web");
+    assert!(run("show", &[]).unwrap_err().contains("carekey did rotate"));
+    write("x5c");
+    let made = run("show", &[]).unwrap();
+    assert_eq!(made["earlier"], serde_json::json!([]));
+    let rotated = run("rotate", &[]).unwrap();
+    assert_eq!(rotated["earlier"], serde_json::json!([made["current"]]));
+    assert_ne!(rotated["current"], made["current"]);
+    assert_eq!(run("show", &[]).unwrap(), rotated);
+    assert!(run("forget", &["--name", "x"]).unwrap_err().contains("no earlier key"));
+    let old = made["current"].as_str().unwrap();
+    assert_eq!(run("forget", &["--name", old]).unwrap()["earlier"], serde_json::json!([]));
+    // The hospital's own certificate: its key is not for this command.
+    std::fs::remove_file(folder.path().join("data/ca.key")).unwrap();
+    assert!(run("rotate", &[]).is_err());
 }

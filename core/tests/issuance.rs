@@ -62,6 +62,8 @@ struct Wire {
     encrypted: Mutex<Vec<String>>,
     /// Whether encrypted answers arrive in the clear.
     strip: std::sync::atomic::AtomicBool,
+    /// Another authorization server.
+    server: Option<attested::OtherServer>,
 }
 
 fn answer(result: Result<Value, Refusal>) -> (u16, Value) {
@@ -99,6 +101,9 @@ impl HttpClient for Wire {
             attestation_pop: pop.as_deref(),
         };
         let mut body = request.body.clone();
+        if let Some(server) = self.server.as_ref().filter(|server| server.is_asked(&request)) {
+            return server.send(&request);
+        }
         if let (Some(rewrite), Ok(mut value)) =
             (&*self.rewrite.lock().unwrap(), serde_json::from_slice(&body))
         {
@@ -259,6 +264,7 @@ impl World {
                 requests: Mutex::default(),
                 encrypted: Mutex::default(),
                 strip: std::sync::atomic::AtomicBool::default(),
+                server: None,
             },
             extras: attested::Extras::default(),
             anchors: rule.anchors.clone(),

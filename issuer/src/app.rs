@@ -383,7 +383,7 @@ fn wallet_providers(config: &Config, now: UnixTime) -> Result<WalletProviders, S
         return Err(StartError(detail));
     }
     // Paths are resolved by whoever read the configuration.
-    let kept = config.data_dir.join("wallet_providers");
+    let kept = config.data_dir.join("trusted-lists");
     Ok(WalletProviders::of(&config.wallet_providers, (Path::new(""), &kept), now)?)
 }
 

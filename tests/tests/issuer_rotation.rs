@@ -8,6 +8,7 @@ use carekey_core::did::{self, Did};
 use carekey_core::random::SystemRandom;
 use carekey_issuer::config::KeyKind;
 use carekey_issuer::did::OwnDid;
+use carekey_issuer::rotation::SigningKeys;
 use carekey_tests::world::{Records, Wallet, World, body, text};
 use carekey_verifier::config::TrustRule;
 use serde_json::{Value, json};
@@ -154,4 +155,85 @@ async fn an_interrupted_rotation_is_finished_by_the_next() {
     world.restart_issuer().await;
     let signer = world.issuer.issuer().key().signer.public_key().clone();
     assert_eq!(did::key::encode(&signer).unwrap(), expected);
+}
+
+/// An issuer whose key is named by a certificate, or by its own metadata.
+async fn start_without_did(kind: KeyKind) -> World {
+    World::start_with(Records::Memory, |issuer, verifier| {
+        issuer.issuer.key = kind;
+        if kind == KeyKind::WellKnown {
+            let vct = verifier.types.patient_identity[0].clone();
+            let issuer = vct.strip_suffix("/vct/patient-identity").unwrap().to_owned();
+            let status_hosts = vec!["localhost".into()];
+            verifier.trust = vec![TrustRule {
+                vcts: vec![vct],
+                issuers: vec![issuer],
+                status_hosts,
+                ..Default::default()
+            }];
+        }
+    })
+    .await
+}
+
+fn signing_keys(world: &World, kind: KeyKind) -> SigningKeys {
+    let keys = carekey_service::keys::load_or_create(
+        world.issuer_data(),
+        &world.hospital,
+        &SystemRandom,
+        &*world.clock,
+    );
+    let signer = keys.unwrap().signer();
+    SigningKeys::open(world.issuer_data(), kind, signer.public_key()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_with_a_certificate_or_in_metadata_rotate_too() {
+    for kind in [KeyKind::X5c, KeyKind::WellKnown] {
+        let mut world = start_without_did(kind).await;
+        let anchor = world.issuer.anchor();
+        let old_wallet = collect(&world).await;
+        assert_eq!(presents(&world, &old_wallet).await, Ok(()), "{kind:?}");
+        let mut keys = signing_keys(&world, kind);
+        let old = keys.current();
+        assert!(keys.earlier().is_empty());
+        keys.rotate().unwrap();
+        assert_eq!(keys.earlier(), [old.clone()]);
+        let new = keys.current();
+        assert_ne!(new, old);
+        // The running service goes on with the old key, and so do wallets and verifiers; upkeep changes nothing.
+        world.issuer.upkeep().await.unwrap();
+        assert_eq!(presents(&world, &collect(&world).await).await, Ok(()), "{kind:?}");
+        wait(&world);
+        world.restart_issuer().await;
+        assert_eq!(world.issuer.anchor(), anchor, "the same authority");
+        let published = world.issuer.issuer().jwt_vc_issuer_metadata();
+        let names: Vec<_> =
+            published["jwks"]["keys"].as_array().unwrap().iter().map(|key| text(key, "kid")).collect();
+        assert_eq!(names, [new.as_str(), old.as_str()], "{kind:?}");
+        let new_wallet = collect(&world).await;
+        for wallet in [&old_wallet, &new_wallet] {
+            assert_eq!(presents(&world, wallet).await, Ok(()), "{kind:?}");
+        }
+        // Forgotten: what has no certificate no longer verifies.
+        let mut keys = signing_keys(&world, kind);
+        assert!(keys.forget(&new).is_err(), "not the one that signs");
+        keys.forget(&old).unwrap();
+        // Longer than the portal keeps a copy.
+        world.clock.set(world.clock.now().plus(3600));
+        world.restart_issuer().await;
+        assert_eq!(presents(&world, &new_wallet).await, Ok(()), "{kind:?}");
+        assert_eq!(presents(&world, &old_wallet).await.is_ok(), kind == KeyKind::X5c);
+    }
+}
+
+#[test]
+fn a_key_that_is_a_did_is_not_rotated() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = carekey_core::key::SoftwareKey::generate(carekey_core::key::SignatureAlgorithm::Es256).unwrap();
+    let public = carekey_core::key::Signer::public_key(&key);
+    for kind in [KeyKind::DidJwk, KeyKind::DidKey, KeyKind::DidWeb, KeyKind::DidWebvh] {
+        let refused = SigningKeys::open(folder.path(), kind, public).unwrap_err().to_string();
+        assert!(refused.contains("issuer.key"), "{refused}");
+    }
 }

@@ -73,6 +73,9 @@ impl TrustedLists {
     /// # Errors
     /// Name the file or setting. A list in a file must hold; one that was kept may have become too old.
     pub fn open(configs: &[ListConfig], folder: &Path, kept: &Path, now: UnixTime) -> Result<Self> {
+        if configs.iter().any(|config| config.url.is_some()) {
+            std::fs::create_dir_all(kept)?;
+        }
         let sources =
             configs.iter().map(|config| Source::open(config, folder, kept, now)).collect::<Result<_>>()?;
         Ok(Self { sources })

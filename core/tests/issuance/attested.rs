@@ -6,7 +6,8 @@ use carekey_core::attestation::wallet_attestation::{self, WalletAttestation};
 use carekey_core::holder::issuance::{
     IssuancePolicy, KeyAttestationRequest, KeyAttester, SignedMetadata, WalletAttester,
 };
-use carekey_core::issuer::Demand;
+use carekey_core::issuer::{Demand, ServerKeys};
+use carekey_core::jose::jwk::JwkSet;
 use carekey_core::trust::{WalletProviderRule, WalletProviderTrust};
 use serde_json::Map;
 
@@ -344,4 +345,109 @@ async fn the_server_that_takes_the_grant_is_found_among_several() {
     });
     let refused = world.prepare(&["patient_identity"]).await.unwrap_err();
     assert_eq!(refused.code(), "metadata_authorization_server", "the offer names another than those listed");
+}
+
+const LOGIN: &str = "https://login.example";
+
+/// An authorization server of somebody else: signs everybody in as `p1`, and binds its tokens by DPoP.
+pub(crate) struct OtherServer {
+    key: SoftwareKey,
+    now: UnixTime,
+}
+
+impl OtherServer {
+    fn jwks(&self) -> JwkSet {
+        let mut jwk = Jwk::from_key(self.key.public_key());
+        jwk.kid = Some("login-1".into());
+        JwkSet { keys: vec![jwk] }
+    }
+
+    pub(crate) fn is_asked(&self, request: &HttpRequest) -> bool {
+        request.url.host_str() == Some("login.example")
+    }
+
+    pub(crate) fn send(&self, request: &HttpRequest) -> Result<HttpResponse> {
+        let at = |path: &str| format!("{LOGIN}{path}");
+        let body = match request.url.path() {
+            "/.well-known/oauth-authorization-server" => json!({
+                "issuer": LOGIN, "authorization_endpoint": at("/authorize"), "token_endpoint": at("/token"),
+                "pushed_authorization_request_endpoint": at("/par"), "code_challenge_methods_supported": ["S256"],
+                "authorization_response_iss_parameter_supported": true, "response_types_supported": ["code"],
+                "grant_types_supported": ["authorization_code"], "dpop_signing_alg_values_supported": ["ES256"],
+            }),
+            "/par" => json!({"request_uri": "urn:x", "expires_in": 60}),
+            "/token" => {
+                let dpop = request.headers.iter().find(|(name, _)| name == "dpop").unwrap();
+                let header = dpop.1.split('.').next().unwrap();
+                let header: Value =
+                    serde_json::from_slice(&carekey_core::encoding::base64url::decode(header)?).unwrap();
+                let jkt = Jwk::from_value(&header["jwk"])?.thumbprint();
+                let claims = json!({
+                    "iss": LOGIN, "aud": ISSUER, "sub": "p1", "client_id": "wallet.example", "jti": "1",
+                    "iat": self.now.as_secs(), "exp": self.now.plus(600).as_secs(),
+                    "scope": "patient_identity", "cnf": {"jkt": jkt},
+                });
+                let header = json!({"kid": "login-1"}).as_object().unwrap().clone();
+                let token =
+                    carekey_core::jose::jwt::sign("at+jwt", header, claims.as_object().unwrap(), &self.key)?;
+                json!({"access_token": token, "token_type": "DPoP", "expires_in": 600})
+            }
+            other => panic!("{other}"),
+        };
+        let content_type = Some("application/json".to_owned());
+        Ok(HttpResponse {
+            status: 200,
+            content_type,
+            headers: Vec::new(),
+            body: body.to_string().into_bytes(),
+        })
+    }
+}
+
+struct Keys(JwkSet);
+
+#[async_trait]
+impl ServerKeys for Keys {
+    async fn keys(&self, _: &str, _: bool) -> Result<JwkSet> {
+        Ok(self.0.clone())
+    }
+}
+
+#[tokio::test]
+async fn a_wallet_signs_in_with_the_server_that_the_offer_names() {
+    let mut world = World::new(Naming::X5c, |settings| settings.authorization_servers = vec![LOGIN.into()]);
+    let key = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
+    let server = OtherServer { key, now: world.clock.now() };
+    let issuer = Arc::into_inner(world.wire.issuer).unwrap();
+    world.wire.issuer = Arc::new(issuer.with_server_keys(Arc::new(Keys(server.jwks()))));
+    world.wire.server = Some(server);
+    let new = NewOffer {
+        configuration_ids: vec!["patient_identity".into()],
+        fhir: bundle(),
+        flow: OfferFlow::AuthorizationCode,
+        subject: Some("p1".into()),
+        ..NewOffer::default()
+    };
+    let offer = world.wire.issuer.create_offer(&new).await.unwrap();
+    let review = issuance::review(&offer.link, &world.context()).await.unwrap();
+    assert!(review.signs_in());
+    let begun = issuance::authorize(&review, "https://wallet.example/cb", &world.context()).await.unwrap();
+    assert_eq!(begun.url.host_str(), Some("login.example"));
+    let kept: Value = serde_json::to_value(&begun).unwrap();
+    let answer = |iss: &str| {
+        let mut back = url::Url::parse("https://wallet.example/cb").unwrap();
+        let state = kept["state"].as_str().unwrap();
+        back.query_pairs_mut().append_pair("code", "c").append_pair("state", state).append_pair("iss", iss);
+        back.to_string()
+    };
+    // Mixed up: the answer of the issuer's own server is not that of the other one.
+    let mixed = issuance::prepare_authorized(&begun, &answer(ISSUER), None, &world.context()).await;
+    assert_eq!(mixed.unwrap_err().code(), "authorization_iss");
+    let prepared =
+        issuance::prepare_authorized(&begun, &answer(LOGIN), None, &world.context()).await.unwrap();
+    let registration = world.authenticator.create(prepared.creation_options.as_ref().unwrap()).unwrap();
+    let finished = issuance::finish(&prepared, Some(&registration), &world.context()).await.unwrap();
+    assert_eq!(finished.credentials.len(), 1);
+    assert!(finished.credentials[0].ak.is_some());
+    issuance::notify(&finished, NotificationEvent::CredentialAccepted, &world.context()).await.unwrap();
 }

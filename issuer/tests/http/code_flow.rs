@@ -113,6 +113,10 @@ pub(crate) fn code_flow(config: &mut Config) {
 }
 
 async fn world(provider: &Provider) -> World {
+    world_with(provider, |_| {}).await
+}
+
+async fn world_with(provider: &Provider, change: impl FnOnce(&mut Config)) -> World {
     let secret = std::env::temp_dir().join(format!("provider-secret-{}", std::process::id()));
     std::fs::write(&secret, "secret\n").unwrap();
     let described = json!({
@@ -121,6 +125,7 @@ async fn world(provider: &Provider) -> World {
     World::start(|config| {
         code_flow(config);
         config.provider = Some(serde_json::from_value(described).unwrap());
+        change(config);
     })
     .await
 }
@@ -313,6 +318,36 @@ async fn the_person_who_signs_in_gets_their_own_credentials_once() {
         let dead = world.post_json("/oid4vci/notification", &note, Some(&token)).await;
         assert_eq!(error(&dead), (401, "invalid_token".into()));
     }
+}
+
+#[tokio::test]
+async fn the_record_of_a_person_who_signs_in_comes_from_the_fhir_server() {
+    let (provider, (fhir, asked, _folder)) = (provider().await, crate::external::fhir().await);
+    let world =
+        world_with(&provider, |config| config.patients = Some(serde_json::from_value(fhir).unwrap())).await;
+    for (subject, found) in [("patient-7", true), ("patient-8", false)] {
+        provider.says.lock().unwrap().subject = subject.into();
+        let pushed = push(&world, &request("patient_identity", None)).await;
+        let mut browser = Browser::new();
+        browser.open(&world, &pushed).await;
+        let (_, back, page) = browser.sign_in(&world).await;
+        assert_eq!(asked.lock().unwrap().pop(), Some(format!("urn:mrn|{subject}")), "{page}");
+        if !found {
+            assert_eq!(parameter(&back, "error").as_deref(), Some("access_denied"));
+            continue;
+        }
+        let form = encode(&redeem(&parameter(&back, "code").unwrap()));
+        let token = world.post_form("/oid4vci/token", &form).await.json();
+        let token = token["access_token"].as_str().unwrap();
+        let issued = world.ask(token, "patient_identity", &world.proof(Proof::default()).await).await;
+        assert_eq!(issued.status, 200, "{}", issued.text());
+    }
+    // Several patients by one subject: nobody's record, and the fault is not the person's.
+    provider.says.lock().unwrap().subject = "twin".into();
+    let pushed = push(&world, &request("patient_identity", None)).await;
+    let mut browser = Browser::new();
+    browser.open(&world, &pushed).await;
+    assert_eq!(browser.sign_in(&world).await.0, 502);
 }
 
 #[tokio::test]

@@ -205,12 +205,15 @@ async fn keys_of_the_server_are_cached() {
     assert_eq!(answer.status().as_u16(), 503);
 }
 
-#[tokio::test]
-async fn what_the_desk_did_not_prepare_comes_from_the_fhir_server() {
+/// What a FHIR server was asked for.
+pub(crate) type Asked = Arc<Mutex<Vec<String>>>;
+
+/// A FHIR server with one patient, and how an issuer is told about it; the folder has its token.
+pub(crate) async fn fhir() -> (Value, Asked, tempfile::TempDir) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/r4", listener.local_addr().unwrap());
-    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-    type Shared = State<Arc<Mutex<Vec<String>>>>;
+    let asked = Asked::default();
+    type Shared = State<Asked>;
     let entries = bundle();
     let patient = entries["entry"][0].clone();
     let patients = move |State(asked): Shared,
@@ -246,8 +249,13 @@ async fn what_the_desk_did_not_prepare_comes_from_the_fhir_server() {
     let folder = tempfile::tempdir().unwrap();
     let token_file = folder.path().join("fhir.token");
     std::fs::write(&token_file, "fhir-token\n").unwrap();
-    let server = server().await;
     let described = json!({"base": base, "identifier_system": "urn:mrn", "bearer_token": token_file});
+    (described, asked, folder)
+}
+
+#[tokio::test]
+async fn what_the_desk_did_not_prepare_comes_from_the_fhir_server() {
+    let (server, (described, asked, _folder)) = (server().await, fhir().await);
     let servers = json!([{"issuer": server.url}]);
     let world = World::start(|config| {
         config.fetch.loopback = true;

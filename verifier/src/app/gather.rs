@@ -27,6 +27,8 @@ use url::Url;
 const ENTRIES: usize = 1024;
 /// Seconds that issuer metadata is reused.
 const KEY_SECONDS: i64 = 300;
+/// How old they may be when a credential names a key that they lack: invented names cause no more requests than this.
+const UNKNOWN_KEY_SECONDS: i64 = 30;
 /// Seconds after which a status list that could not be had is asked for again.
 const RETRY_SECONDS: i64 = 5;
 /// Seconds that clocks may differ, for status lists.
@@ -150,14 +152,23 @@ impl Gatherer {
             }
             IssuerKeyReference::WellKnown { iss, kid } => {
                 trust.check_https_issuer(vct, iss)?;
-                let keys = self.key_set(iss, now).await?;
-                trust.by_metadata(vct, iss, kid.as_deref(), &keys).map(Arc::new)
+                let keys = self.key_set(iss, KEY_SECONDS, now).await?;
+                let found = trust.by_metadata(vct, iss, kid.as_deref(), &keys).map(Arc::new);
+                match found {
+                    // The issuer may have rotated its key since.
+                    Err(error) if error.code() == "issuer_key_unknown" => {
+                        let keys = self.key_set(iss, UNKNOWN_KEY_SECONDS, now).await?;
+                        trust.by_metadata(vct, iss, kid.as_deref(), &keys).map(Arc::new)
+                    }
+                    found => found,
+                }
             }
         }
     }
 
-    async fn key_set(&self, iss: &str, now: UnixTime) -> Result<Arc<JwkSet>> {
-        let recent = |(at, keys): (UnixTime, _)| (now.since(at) < KEY_SECONDS).then_some(keys);
+    /// The keys of an issuer, at most `max_age` seconds old.
+    async fn key_set(&self, iss: &str, max_age: i64, now: UnixTime) -> Result<Arc<JwkSet>> {
+        let recent = |(at, keys): (UnixTime, _)| (now.since(at) < max_age).then_some(keys);
         if let Some(keys) = self.key_sets.find(&iss.to_owned()).and_then(recent) {
             return Ok(keys);
         }
