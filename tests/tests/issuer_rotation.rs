@@ -198,7 +198,7 @@ async fn keys_with_a_certificate_or_in_metadata_rotate_too() {
         let old = keys.current();
         assert!(keys.earlier().is_empty());
         keys.rotate().unwrap();
-        assert_eq!(keys.earlier(), [old.clone()]);
+        assert_eq!(keys.earlier(), vec![old.clone()]);
         let new = keys.current();
         assert_ne!(new, old);
         // The running service goes on with the old key, and so do wallets and verifiers; upkeep changes nothing.
