@@ -19,7 +19,8 @@ use carekey_core::holder::presentation::{
     self, Choice, Delivery, PresentationContext, PresentationReview, PresentationRules, Selection,
 };
 use carekey_core::holder::{HttpRequest, HttpResponse, Method, StoredCredential};
-use carekey_core::jose::{jwe, jws};
+use carekey_core::jose::jwk::{Jwk, JwkSet};
+use carekey_core::jose::{jwe, jws, jwt};
 use carekey_core::key::{Signer, SoftwareKey};
 use carekey_core::limits::Limits;
 use carekey_core::protocol::openid4vp::client_id::{ClientId, ClientIdPrefix};
@@ -31,6 +32,7 @@ use carekey_core::protocol::openid4vp::signed_request::{self, RequestKeyName, Ve
 use carekey_core::protocol::openid4vp::transaction_types::TransactionTypes;
 use carekey_core::random::SystemRandom;
 use carekey_core::status::token_status_list::{Status, UnverifiedStatusListToken};
+use carekey_core::trust::federation::FederationAnchor;
 use carekey_core::trust::{IssuerRule, IssuerTrust, VerifierTrust};
 use carekey_core::verifier::{
     Evidence, NewRequest, Policy, PresentationRequest, Refusal, SourceEvidence, StatusEvidence,
@@ -42,6 +44,9 @@ use url::Url;
 use world::{Authority, NOW, ORIGIN, RP_ID, VCT, Wanted, Web, World, answer};
 
 const HOST: &str = "portal.example";
+/// The portal in a federation, and the federation's anchor.
+const ENTITY: &str = "https://portal.example";
+const ANCHOR: &str = "https://federation.example";
 const PREFIXES: [ClientIdPrefix; 4] = [
     ClientIdPrefix::RedirectUri,
     ClientIdPrefix::X509SanDns,
@@ -101,6 +106,7 @@ impl Portal {
             ClientIdPrefix::X509SanDns => HOST.to_owned(),
             ClientIdPrefix::X509Hash => base64url::encode(&sha256(&base64::decode(&self.x5c[0]).unwrap())),
             ClientIdPrefix::DecentralizedIdentifier => self.did.as_str().to_owned(),
+            ClientIdPrefix::OpenidFederation => ENTITY.to_owned(),
             ClientIdPrefix::VerifierAttestation | ClientIdPrefix::Origin => panic!("not in these tests"),
         };
         let client_id = ClientId::new(prefix, &original);
@@ -113,13 +119,52 @@ impl Portal {
                 let fragment = self.did.method_specific_id().to_owned();
                 RequestKeyName::Kid(self.did.with_fragment(&fragment).unwrap().to_string())
             }
+            ClientIdPrefix::OpenidFederation => {
+                RequestKeyName::TrustChain { chain: self.chain(ENTITY, &json!({})), kid: "request".into() }
+            }
             _ => RequestKeyName::X5c(self.x5c.clone()),
         }
     }
 
-    fn trust(&self) -> VerifierTrust {
-        VerifierTrust::new(vec![self.authority.anchor()], vec![self.did.clone()]).with_unsigned()
+    /// The trust chain of `entity`, in which the anchor's policy says what `metadata` of the verifier is.
+    fn chain(&self, entity: &str, policy: &Value) -> Vec<String> {
+        let jwks = |kid: &str, key: &SoftwareKey| {
+            let mut jwk = Jwk::from_key(key.public_key());
+            jwk.kid = Some(kid.to_owned());
+            json!({"keys": [jwk.to_value()]})
+        };
+        let own_key = SoftwareKey::from_p256_scalar(&[7; 32]).unwrap();
+        let times = json!({"sub": entity, "iat": NOW.as_secs(), "exp": NOW.as_secs() + 600});
+        let state = |more: Value, key: &SoftwareKey| {
+            let mut claims = times.as_object().unwrap().clone();
+            claims.extend(more.as_object().unwrap().clone());
+            let header = json!({"kid": "federation"}).as_object().unwrap().clone();
+            jwt::sign("entity-statement+jwt", header, &claims, key).unwrap()
+        };
+        let metadata = json!({"openid_credential_verifier": {"jwks": jwks("request", &self.key)}});
+        let own = json!({"iss": entity, "jwks": jwks("federation", &own_key), "authority_hints": [ANCHOR],
+            "metadata": metadata});
+        let superior =
+            json!({"iss": ANCHOR, "jwks": jwks("federation", &own_key), "metadata_policy": policy});
+        vec![state(own, &own_key), state(superior, &federation_key())]
     }
+
+    fn trust(&self) -> VerifierTrust {
+        VerifierTrust::new(vec![self.authority.anchor()], vec![self.did.clone()])
+            .with_unsigned()
+            .with_federations(vec![federation(&federation_key())])
+    }
+}
+
+fn federation_key() -> SoftwareKey {
+    SoftwareKey::from_p256_scalar(&[8; 32]).unwrap()
+}
+
+/// The anchor with that key.
+fn federation(key: &SoftwareKey) -> FederationAnchor {
+    let mut jwk = Jwk::from_key(key.public_key());
+    jwk.kid = Some("federation".into());
+    FederationAnchor { entity_id: ANCHOR.into(), keys: JwkSet { keys: vec![jwk] } }
 }
 
 fn link(request: &PresentationRequest, method: RequestUriMethod) -> String {
@@ -336,6 +381,24 @@ async fn every_prefix_and_mode() {
             }
         }
     }
+}
+
+/// OpenID4VP 1.0 section 5.9.3: the chain in the request gives key and metadata; the person sees on whose word.
+#[tokio::test]
+async fn a_member_of_a_federation() {
+    let (world, portal) = (World::new(), Portal::new());
+    let credentials = [world.credential(Wanted::default()).await];
+    let request = portal.request(ClientIdPrefix::OpenidFederation, usual());
+    let presented = present(&world, &portal, &request, &credentials).await.unwrap();
+    judge(&world, &request, &vp_token(&request, &presented.form)).unwrap();
+    let verifier = &presented.review.verifier;
+    assert_eq!((verifier.authentication, verifier.trusted), (VerifierAuthentication::Federation, true));
+    assert_eq!((verifier.name.as_str(), verifier.anchor.as_deref()), (ENTITY, Some(ANCHOR)));
+    // The request's own metadata does not count: its key for encrypted answers is not the federation's.
+    let encrypted = NewRequest { response_mode: ResponseMode::DirectPostJwt, ..usual() };
+    let request = portal.request(ClientIdPrefix::OpenidFederation, encrypted);
+    let refused = present(&world, &portal, &request, &credentials).await;
+    assert_eq!(refused.err().unwrap().code(), "request_object");
 }
 
 fn form_is_jwt(form: &[u8]) -> bool {
@@ -697,6 +760,8 @@ async fn requests_that_do_not_authenticate() {
     let none: Change<'_> = Box::new(|_, _| ());
     let (san, hash, did) =
         (ClientIdPrefix::X509SanDns, ClientIdPrefix::X509Hash, ClientIdPrefix::DecentralizedIdentifier);
+    let federated = ClientIdPrefix::OpenidFederation;
+    let no_keys = json!({"openid_credential_verifier": {"jwks": {"one_of": [{"keys": []}]}}});
     let other_hash = base64url::encode(&[0; 32]);
     let cases: Vec<(ClientIdPrefix, Change<'_>, bool, &str)> = vec![
         (san, claim("client_id", json!("x509_san_dns:evil.example")), false, "client_id_mismatch"),
@@ -722,6 +787,31 @@ async fn requests_that_do_not_authenticate() {
         (did, Box::new(|header, _| drop(header.remove("kid"))), false, "request_key"),
         (did, head("kid", json!(format!("{}#x", other.did))), false, "client_id_mismatch"),
         (did, head("kid", json!(format!("{}#unknown", portal.did))), false, "did_method_not_found"),
+        (federated, Box::new(|_, _| ()), true, "signature_invalid"),
+        (federated, Box::new(|header, _| drop(header.remove("trust_chain"))), false, "request_key"),
+        (federated, head("trust_chain", json!("x")), false, "request_key"),
+        (federated, head("trust_chain", json!([])), false, "federation_chain"),
+        (federated, head("kid", json!("unknown")), false, "request_key"),
+        (
+            federated,
+            head("trust_chain", json!(portal.chain("https://other.example", &json!({})))),
+            false,
+            "client_id_mismatch",
+        ),
+        (
+            federated,
+            head("trust_chain", json!(&portal.chain(ENTITY, &json!({}))[..1])),
+            false,
+            "federation_anchor",
+        ),
+        (federated, head("trust_chain", json!(portal.chain(ENTITY, &no_keys))), false, "federation_policy"),
+        (federated, head("trust_chain", json!(other.chain(ENTITY, &json!({})))), false, "signature_invalid"),
+        (
+            federated,
+            claim("response_uri", json!("https://evil.example/responses/1")),
+            false,
+            "response_uri_foreign",
+        ),
     ];
     for (prefix, change, foreign_key, expected) in &cases {
         let request = portal.request(*prefix, usual());
@@ -735,6 +825,10 @@ async fn requests_that_do_not_authenticate() {
                 RequestKeyName::X5c(chain) => header.insert("x5c".into(), json!(chain)),
                 RequestKeyName::Kid(kid) => header.insert("kid".into(), json!(kid)),
                 RequestKeyName::Attestation(jwt) => header.insert("jwt".into(), json!(jwt)),
+                RequestKeyName::TrustChain { chain, kid } => {
+                    header.insert("trust_chain".into(), json!(chain));
+                    header.insert("kid".into(), json!(kid))
+                }
             };
             change(&mut header, &mut claims);
             let input = jws::signing_input(&header, Value::Object(claims).to_string().as_bytes()).unwrap();
@@ -754,6 +848,7 @@ async fn requests_that_do_not_authenticate() {
         (ClientIdPrefix::RedirectUri, "request_unsigned"),
         (san, "x509_untrusted"),
         (did, "verifier_unknown"),
+        (federated, "federation_anchor"),
     ] {
         let request = portal.request(prefix, usual());
         let object = |nonce: Option<&str>| {

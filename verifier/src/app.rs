@@ -123,7 +123,12 @@ impl App {
             trust: trust::open(&config, &folder.join("trusted-lists"), clock.now())?,
             transaction_types: TransactionTypes::new(config.transaction_types.clone())
                 .map_err(std::io::Error::other)?,
-            identity: identity::Identity::open(keys, &public_url, config.verifier_attestation.as_deref())?,
+            identity: identity::Identity::open(
+                keys,
+                &public_url,
+                config.verifier_attestation.as_deref(),
+                config.trust_chain.as_deref(),
+            )?,
             gatherer: gather::Gatherer::new(Arc::clone(&http), Arc::clone(&dids)),
             contexts,
             http,

@@ -61,6 +61,9 @@ pub struct Config {
     pub transaction_types: Vec<TransactionType>,
     /// File with the verifier attestation (a JWT) for the client identifier prefix `verifier_attestation`.
     pub verifier_attestation: Option<PathBuf>,
+    /// File with this verifier's trust chain (a JSON array of entity statements) for the client identifier prefix
+    /// `openid_federation`.
+    pub trust_chain: Option<PathBuf>,
     /// The W3C VC-API.
     pub vc_api: VcApiConfig,
     /// The DID resolver.
@@ -204,6 +207,7 @@ impl Default for Config {
             authorities: Vec::new(),
             transaction_types: Vec::new(),
             verifier_attestation: None,
+            trust_chain: None,
             vc_api: VcApiConfig::default(),
             resolver: ResolverConfig::default(),
         }

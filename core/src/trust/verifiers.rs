@@ -2,6 +2,7 @@
 
 use crate::did::Did;
 use crate::jose::jwk::JwkSet;
+use crate::trust::federation::FederationAnchor;
 use crate::x509::TrustAnchor;
 
 /// The wallet's rules about verifiers. The default knows nobody and takes only what a rule names.
@@ -10,6 +11,7 @@ pub struct VerifierTrust {
     anchors: Vec<TrustAnchor>,
     dids: Vec<Did>,
     attesters: Vec<Attester>,
+    federations: Vec<FederationAnchor>,
     client_ids: Vec<String>,
     unknown_dids: bool,
     unsigned: bool,
@@ -51,6 +53,13 @@ impl VerifierTrust {
         self
     }
 
+    /// Also takes verifiers that are members of one of these federations, by the trust chain that they bring.
+    #[must_use]
+    pub fn with_federations(mut self, anchors: Vec<FederationAnchor>) -> Self {
+        self.federations = anchors;
+        self
+    }
+
     /// These client identifiers (with their prefix) may have their answers sent to a host of their choice (OpenID4VP 1.0
     /// section 5.9.3 on `x509_san_dns`).
     #[must_use]
@@ -61,6 +70,10 @@ impl VerifierTrust {
 
     pub(crate) fn attester(&self, issuer: &str) -> Option<&Attester> {
         self.attesters.iter().find(|attester| attester.issuer == issuer)
+    }
+
+    pub(crate) fn federations(&self) -> &[FederationAnchor] {
+        &self.federations
     }
 
     pub(crate) fn may_choose_destination(&self, client_id: &str) -> bool {

@@ -166,6 +166,11 @@ impl App {
             _ => self.address(&["oid4vp", "responses", &id])?,
         };
         let prefix = new.client_id_prefix.unwrap_or(self.config.client_id_prefix);
+        if prefix == ClientIdPrefix::OpenidFederation && response_mode.is_encrypted() {
+            // The federation's metadata replaces the request's, and with it the key that is made for each request.
+            let detail = "with `openid_federation` answers cannot be encrypted to a key of the request";
+            return Err(Error::unsupported("federation_encryption", detail));
+        }
         let request = PresentationRequest::new(
             id.clone(),
             NewRequest {

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use carekey_core::clock::Clock;
 use carekey_core::did::{self, Did, DidDocument, VerificationMethod};
-use carekey_core::encoding::{base64, base64url, sha256};
+use carekey_core::encoding::{base64, base64url, json, sha256};
 use carekey_core::jose::jwk::Jwk;
 use carekey_core::key::Signer;
 use carekey_core::limits::Limits;
 use carekey_core::protocol::openid4vp::client_id::{ClientId, ClientIdPrefix};
 use carekey_core::protocol::openid4vp::request::AuthorizationRequest;
-use carekey_core::protocol::openid4vp::signed_request::{self, RequestKeyName};
+use carekey_core::protocol::openid4vp::signed_request::{self, FEDERATION_ROLE, RequestKeyName};
 use carekey_core::protocol::openid4vp::verifier_attestation::VerifierAttestation;
 use carekey_core::random::Random;
+use carekey_core::trust::federation::UnverifiedTrustChain;
 use carekey_core::{Error, Result};
 use carekey_service::keys::ServiceKeys;
 use url::Url;
@@ -24,6 +25,34 @@ pub(super) struct Identity {
     host: String,
     did: Did,
     attestation: Option<Attestation>,
+    membership: Option<Membership>,
+}
+
+/// The place in a federation.
+struct Membership {
+    /// The trust chain, from this verifier's Entity Configuration upwards.
+    chain: Vec<String>,
+    entity_id: String,
+    /// Name of this service's key in the metadata.
+    kid: String,
+}
+
+impl Membership {
+    fn read(path: &Path, signer: &dyn Signer) -> std::io::Result<Self> {
+        let named = |reason: &str| std::io::Error::other(format!("{}: {reason}", path.display()));
+        let bytes = std::fs::read(path).map_err(|error| named(&error.to_string()))?;
+        let chain: Vec<String> =
+            json::parse_as(&bytes, &Limits::DEFAULT).map_err(|error| named(error.detail()))?;
+        let parsed = UnverifiedTrustChain::parse(&chain, &Limits::DEFAULT);
+        let parsed = parsed.map_err(|error| named(error.detail()))?;
+        let own = Jwk::from_key(signer.public_key()).thumbprint();
+        let keys = parsed.claimed_keys(FEDERATION_ROLE).map_err(|error| named(error.detail()))?;
+        let kid = keys.keys.into_iter().find(|jwk| jwk.thumbprint() == own).and_then(|jwk| jwk.kid);
+        let kid = kid.ok_or_else(|| {
+            named("the metadata does not name this service's key (/.well-known/did.json) with a kid")
+        })?;
+        Ok(Self { entity_id: parsed.subject().to_owned(), chain, kid })
+    }
 }
 
 /// The verifier attestation, as compact JWT, and the identifier that it gives.
@@ -52,17 +81,20 @@ impl Attestation {
 const KEY: &str = "signing";
 
 impl Identity {
-    /// `attestation` is the file of the verifier attestation, if there is one; it must be for the key of these `keys`.
+    /// `attestation` and `trust_chain` are the files of verifier attestation and trust chain, if there are any; they must
+    /// name the key of these `keys`.
     pub(super) fn open(
         keys: ServiceKeys,
         public_url: &Url,
         attestation: Option<&Path>,
+        trust_chain: Option<&Path>,
     ) -> std::io::Result<Self> {
         let host = public_url.host_str().unwrap_or_default().to_owned();
         let did = did::web::from_url(public_url).map_err(std::io::Error::other)?;
         let signer = keys.signer();
         let attestation = attestation.map(|path| Attestation::read(path, &*signer)).transpose()?;
-        Ok(Self { signer, keys, host, did, attestation })
+        let membership = trust_chain.map(|path| Membership::read(path, &*signer)).transpose()?;
+        Ok(Self { signer, keys, host, did, attestation, membership })
     }
 
     pub(super) fn anchor(&self) -> Option<Vec<u8>> {
@@ -86,6 +118,7 @@ impl Identity {
             }
             ClientIdPrefix::DecentralizedIdentifier => self.did.as_str().to_owned(),
             ClientIdPrefix::VerifierAttestation => self.attestation()?.subject.clone(),
+            ClientIdPrefix::OpenidFederation => self.membership()?.entity_id.clone(),
             ClientIdPrefix::Origin => {
                 let detail = "the platform makes this client identifier, nobody asks under it";
                 return Err(Error::unsupported("client_id_prefix", detail));
@@ -102,6 +135,10 @@ impl Identity {
             ClientIdPrefix::VerifierAttestation => {
                 RequestKeyName::Attestation(self.attestation()?.jwt.clone())
             }
+            ClientIdPrefix::OpenidFederation => {
+                let Membership { chain, kid, .. } = self.membership()?;
+                RequestKeyName::TrustChain { chain: chain.clone(), kid: kid.clone() }
+            }
             _ => RequestKeyName::X5c(self.keys.chain().iter().map(|der| base64::encode(der)).collect()),
         };
         signed_request::sign(request, &key_name, &*self.signer)
@@ -115,6 +152,11 @@ impl Identity {
     fn attestation(&self) -> Result<&Attestation> {
         let missing = || Error::unsupported("no_attestation", "no verifier attestation is configured");
         self.attestation.as_ref().ok_or_else(missing)
+    }
+
+    fn membership(&self) -> Result<&Membership> {
+        let missing = || Error::unsupported("no_trust_chain", "no trust chain is configured");
+        self.membership.as_ref().ok_or_else(missing)
     }
 
     pub(super) fn did_document(&self) -> Result<DidDocument> {

@@ -59,7 +59,7 @@ async fn requests_that_make_no_sense() {
         (one(json!({"expected_origins": ["https://portal.example"]})), "expected_origins"),
         (one(json!({"flow": "same_device"})), "redirect_uri"),
         (one(json!({"client_id_prefix": "verifier_attestation"})), "no_attestation"),
-        (one(json!({"client_id_prefix": "openid_federation"})), "invalid_member"),
+        (one(json!({"client_id_prefix": "x509_san_uri"})), "invalid_member"),
         (
             one(json!({"transaction_data": [{"type": "t", "credential_ids": ["nobody"]}]})),
             "invalid_transaction_data",

@@ -7,15 +7,19 @@ use carekey_core::did::key as did_key;
 use carekey_core::encoding::{base64, date_time};
 use carekey_core::format::sd_jwt_vc::issue::IssuerKeyHeader;
 use carekey_core::format::sd_jwt_vc::jwt_vc_issuer::JwtVcIssuerMetadata;
-use carekey_core::holder::{HttpRequest, HttpResponse};
+use carekey_core::holder::presentation::PresentationRules;
+use carekey_core::holder::{HttpRequest, HttpResponse, StoredCredential};
 use carekey_core::jose::jwk::Jwk;
 use carekey_core::jose::jwt;
 use carekey_core::key::{Signer, SoftwareKey};
+use carekey_core::trust::KnownAuthorities;
+use carekey_core::x509::TrustAnchor;
 use carekey_service::trusted_lists::{ListConfig, TrustedLists};
 use carekey_verifier::config::{FederationConfig, TrustRule};
 use serde_json::{Value, json};
 
 use crate::portal::Verifier;
+use crate::ways::own_query;
 use crate::world::{Authority, ISS, STATUS_URI, VCT, Wanted, Web, World, answer};
 
 const METADATA: &str = "https://hospital.example/.well-known/jwt-vc-issuer";
@@ -320,6 +324,80 @@ async fn an_issuer_in_a_federation() {
     // The same by an anchor of that name with other keys.
     let (_, refused) = verifier.judged(wanted(chain(&key(3)))).await;
     assert_eq!(refused.as_deref(), Some("issuer_federation"));
+}
+
+/// `trusted_authorities` may name what the trust rules load; more need not be configured.
+#[tokio::test]
+async fn queries_name_the_lists_and_federations_of_the_rules() {
+    let (office, folder) = (Authority::new("Office"), tempfile::tempdir().unwrap());
+    let anchor = key(1);
+    let named = |key: &SoftwareKey, kid: &str| {
+        let mut jwk = Jwk::from_key(key.public_key());
+        jwk.kid = Some(kid.into());
+        json!({ "keys": [jwk.to_value()] })
+    };
+    let jwks = folder.path().join("federation.json");
+    std::fs::write(&jwks, named(&anchor, "f").to_string()).unwrap();
+    let federation = "https://federation.example";
+    let verifier = Verifier::start_with_rules(|world, rules| {
+        let file = folder.path().join("list.jws");
+        std::fs::write(&file, trusted_list(&office, world, 7, 86_400)).unwrap();
+        let list = ListConfig { file: Some(file), id: Some(LIST_URL.into()), ..ListConfig::default() };
+        let federations = vec![FederationConfig { entity_id: federation.into(), jwks }];
+        *rules = vec![listed(&office, folder.path(), list), TrustRule { federations, ..rule(VCT) }];
+    })
+    .await;
+    let world = &verifier.world;
+    let now = world.clock.now();
+    let states = |claims: Value, key: &SoftwareKey| {
+        let mut claims = claims.as_object().unwrap().clone();
+        claims.insert("iat".into(), now.as_secs().into());
+        claims.insert("exp".into(), now.plus(600).as_secs().into());
+        let header = json!({ "kid": "f" }).as_object().unwrap().clone();
+        jwt::sign("entity-statement+jwt", header, &claims, key).unwrap()
+    };
+    let (own, role) = (key(2), "openid_credential_issuer");
+    let chain = vec![
+        states(
+            json!({ "iss": ISS, "sub": ISS, "jwks": named(&own, "f"), "authority_hints": [federation],
+                "metadata": { role: { "jwks": named(&world.issuer, "key-1") } } }),
+            &own,
+        ),
+        states(json!({ "iss": federation, "sub": ISS, "jwks": named(&own, "f") }), &anchor),
+    ];
+    let key_header = Some(IssuerKeyHeader::TrustChain { chain, kid: "key-1".into() });
+    let member = world.credential(Wanted { key_header, ..Wanted::default() }).await;
+    let certified = world.credential(Wanted::default()).await;
+
+    // A wallet that answers every such query: the verifier judges by what it has loaded itself.
+    let anchors = TrustAnchor::from_pem(world.authority.pem().as_bytes()).unwrap();
+    let anyone = |authorities: KnownAuthorities, id: &str| {
+        authorities.with_etsi_list(id, &anchors).with_federation(id, [ISS.to_owned()])
+    };
+    let ids = [LIST_URL, federation, "https://other.example", ISS];
+    let rules = PresentationRules {
+        authorities: ids.into_iter().fold(KnownAuthorities::NONE, anyone),
+        ..PresentationRules::default()
+    };
+    let answer = async |kind: &str, value: &str, credential: &StoredCredential| {
+        let query = own_query(json!({"trusted_authorities": [{"type": kind, "values": [value]}]}));
+        let (_, link) = verifier.create(query).await;
+        let held = std::slice::from_ref(credential);
+        let (_, delivery) = verifier.present_with(&link, held, &rules).await.unwrap();
+        if delivery.accepted { "accepted".to_owned() } else { delivery.code.unwrap() }
+    };
+    for (kind, value, credential, expected) in [
+        ("etsi_tl", LIST_URL, &certified, "accepted"),
+        ("etsi_tl", "https://other.example", &certified, "authority_mismatch"),
+        ("openid_federation", federation, &member, "accepted"),
+        // Every entity of the chain may be named, the issuer itself too.
+        ("openid_federation", ISS, &member, "accepted"),
+        ("openid_federation", "https://other.example", &member, "authority_mismatch"),
+        // The certified one brings no chain.
+        ("openid_federation", federation, &certified, "authority_mismatch"),
+    ] {
+        assert_eq!(answer(kind, value, credential).await, expected, "{kind} {value}");
+    }
 }
 
 fn key(byte: u8) -> SoftwareKey {

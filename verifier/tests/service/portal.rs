@@ -67,18 +67,19 @@ impl Verifier {
     }
 
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::start_in(|_, config| change(config)).await
+        Self::start_at(|_, _, config| change(config)).await
     }
 
     pub async fn start_with_rules(change: impl FnOnce(&World, &mut Vec<TrustRule>)) -> Self {
-        Self::start_in(|world, config| change(world, &mut config.trust)).await
+        Self::start_at(|_, world, config| change(world, &mut config.trust)).await
     }
 
     pub async fn start_with_world(change: impl FnOnce(&World, &mut Config)) -> Self {
-        Self::start_in(change).await
+        Self::start_at(|_, world, config| change(world, config)).await
     }
 
-    async fn start_in(change: impl FnOnce(&World, &mut Config)) -> Self {
+    /// With a configuration that depends on the service's address.
+    pub async fn start_at(change: impl FnOnce(&url::Url, &World, &mut Config)) -> Self {
         let world = Arc::new(World::new());
         let folder = tempfile::tempdir().unwrap();
         let anchor: PathBuf = folder.path().join("hospital.pem");
@@ -90,7 +91,10 @@ impl Verifier {
             trust: vec![TrustRule { anchors: vec![anchor], ..TrustRule::default() }],
             ..Config::default()
         };
-        change(&world, &mut config);
+        let server = ServerConfig { body_bytes: 256 * 1024, ..ServerConfig::default() };
+        let bound = serve::bind(&server).unwrap();
+        let public_url = bound.public_url(&server).unwrap();
+        change(&public_url, &world, &mut config);
         let hospital = Arc::new(Hospital {
             token: Mutex::default(),
             documents: Mutex::default(),
@@ -110,9 +114,6 @@ impl Verifier {
             web.token.lock().unwrap().clone().map(|token| answer(200, MEDIA_TYPE, token))
         });
         let memory = Arc::new(MemoryStore::default());
-        let server = ServerConfig { body_bytes: 256 * 1024, ..ServerConfig::default() };
-        let bound = serve::bind(&server).unwrap();
-        let public_url = bound.public_url(&server).unwrap();
         let web: Arc<dyn HttpClient> = Arc::new(web);
         let dids = Dids::new(Arc::clone(&web), world.clock.clone(), false);
         let app = App::open_with(

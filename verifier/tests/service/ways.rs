@@ -14,6 +14,7 @@ use carekey_core::protocol::openid4vp::signed_request::{
     RequestEvidence, UnverifiedRequest, VerifierAuthentication,
 };
 use carekey_core::protocol::openid4vp::transaction_types::TransactionTypes;
+use carekey_core::trust::federation::FederationAnchor;
 use carekey_core::trust::{Attester, KnownAuthorities, VerifierTrust};
 use carekey_core::x509::{Certificate, TrustAnchor, UnverifiedChain};
 use carekey_service::limit::LimitConfig;
@@ -38,7 +39,7 @@ impl Verifier {
     }
 
     /// The wallet answers what the platform brought from `origin`.
-    async fn answer_digital(
+    pub async fn answer_digital(
         &self,
         requests: &[DigitalCredentialRequest],
         origin: &str,
@@ -55,11 +56,11 @@ impl Verifier {
         self.post(&format!("/api/requests/{id}/response"), body).await
     }
 
-    fn origin(&self) -> String {
+    pub fn origin(&self) -> String {
         self.app.public_url().origin().ascii_serialization()
     }
 
-    async fn present_with(
+    pub async fn present_with(
         &self,
         link: &str,
         credentials: &[StoredCredential],
@@ -77,7 +78,7 @@ impl Verifier {
     }
 }
 
-fn own_query(extra: Value) -> Value {
+pub fn own_query(extra: Value) -> Value {
     let mut credential = json!({"id": "patient", "format": "dc+sd-jwt", "meta": {"vct_values": [crate::world::VCT]},
         "claims": [{"path": ["family_name"]}]});
     credential.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
@@ -140,7 +141,7 @@ async fn multi_signed() {
     let own = format!("decentralized_identifier:{did}");
     let (good, payload) = signed(&own, &key, &claims);
     let (foreign, _) = signed("x509_hash:AAAA", &key, &claims);
-    let (unknown, _) = signed("openid_federation:https://x.example", &key, &claims);
+    let (unknown, _) = signed("x509_san_uri:https://x.example", &key, &claims);
     let stranger = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
     let (forged, _) = signed(&own, &stranger, &claims);
     let request = |signatures: Vec<&Value>, wrapped: bool| {
@@ -360,6 +361,87 @@ async fn by_verifier_attestation() {
         let trust = verifier.trust().with_attesters(attesters(&attester));
         assert_eq!(code(&verifier, trust).await, expected);
     }
+}
+
+#[tokio::test]
+async fn by_trust_chain() {
+    // The chain names the service's key, which it makes at its first start.
+    let folder = tempfile::tempdir().unwrap();
+    let (path, data) = (folder.path().join("chain.json"), folder.path().join("data"));
+    let key = {
+        let first = Verifier::start_with(|config| config.data_dir.clone_from(&data)).await;
+        let document = serde_json::to_value(first.app.did_document().unwrap().to_value()).unwrap();
+        document["verificationMethod"][0]["publicKeyJwk"].clone()
+    };
+    let (anchor, own) =
+        (SoftwareKey::from_p256_scalar(&[1; 32]).unwrap(), SoftwareKey::from_p256_scalar(&[2; 32]).unwrap());
+    let named = |mut jwk: Value| {
+        jwk["kid"] = json!("1");
+        json!({"keys": [jwk]})
+    };
+    let jwks = |key: &SoftwareKey| named(Jwk::from_key(key.public_key()).to_value());
+    let states = |claims: Value, key: &SoftwareKey| {
+        let mut claims = claims.as_object().unwrap().clone();
+        claims.extend([
+            ("iat".to_owned(), NOW.as_secs().into()),
+            ("exp".into(), NOW.plus(3600).as_secs().into()),
+        ]);
+        let header = json!({"kid": "1"}).as_object().unwrap().clone();
+        jwt::sign("entity-statement+jwt", header, &claims, key).unwrap()
+    };
+    let federation = "https://federation.example";
+    let chain = |entity: &str| {
+        let metadata = json!({"openid_credential_verifier": {"jwks": named(key.clone())}});
+        let own_statement = json!({"iss": entity, "sub": entity, "jwks": jwks(&own), "authority_hints": [federation],
+            "metadata": metadata});
+        let superior = json!({"iss": federation, "sub": entity, "jwks": jwks(&own)});
+        json!([states(own_statement, &own), states(superior, &anchor)])
+    };
+    let start = |entity: Option<&'static str>| {
+        let (path, data, chain) = (path.clone(), data.clone(), &chain);
+        Verifier::start_at(move |url, _, config| {
+            // Entity Identifiers are https addresses.
+            let own = url.as_str().trim_end_matches('/').replace("http:", "https:");
+            std::fs::write(&path, chain(entity.unwrap_or(&own)).to_string()).unwrap();
+            config.data_dir.clone_from(&data);
+            config.trust_chain = Some(path);
+        })
+    };
+    let known = |key: &SoftwareKey| {
+        let keys = serde_json::from_value(jwks(key)).unwrap();
+        vec![FederationAnchor { entity_id: federation.into(), keys }]
+    };
+    let asked = json!({"client_id_prefix": "openid_federation", "response_mode": "direct_post"});
+    let verifier = start(None).await;
+    let credentials = [verifier.credential().await];
+    let (id, link) = verifier.create(asked.clone()).await;
+    let trust = verifier.trust().with_federations(known(&anchor));
+    let review = presentation::review(&link, &credentials, &verifier.context(&trust)).await.unwrap();
+    assert_eq!(review.verifier.authentication, VerifierAuthentication::Federation);
+    assert_eq!((review.verifier.anchor.as_deref(), review.verifier.trusted), (Some(federation), true));
+    assert_eq!(review.client_id(), format!("openid_federation:{}", verifier.base.replace("http:", "https:")));
+    assert!(verifier.finish(review, &credentials).await.accepted);
+    assert_eq!(verifier.state(&id).await["state"], "verified");
+    // No anchor of the wallet, or one of that name with other keys.
+    let code = async |link: &str, trust| {
+        presentation::review(link, &[], &verifier.context(&trust)).await.unwrap_err().code()
+    };
+    let (_, link) = verifier.create(asked.clone()).await;
+    assert_eq!(code(&link, verifier.trust()).await, "federation_anchor");
+    assert_eq!(code(&link, verifier.trust().with_federations(known(&own))).await, "federation_signature");
+    // Answers cannot be encrypted to a key that the request brings.
+    let body =
+        json!({"template": "patient_identity", "purpose": "x", "client_id_prefix": "openid_federation"});
+    assert_eq!(verifier.post("/api/requests", &body).await.code(), "federation_encryption");
+    // Answers go to the entity's own server, unless its superiors allow another.
+    let elsewhere = start(Some("https://portal.example")).await;
+    let (_, link) = elsewhere.create(asked).await;
+    assert_eq!(code(&link, verifier.trust().with_federations(known(&anchor))).await, "response_uri_foreign");
+    // Without a chain nobody can ask under this prefix.
+    let plain = Verifier::start().await;
+    let body = json!({"template": "patient_identity", "purpose": "x", "client_id_prefix": "openid_federation",
+        "response_mode": "direct_post"});
+    assert_eq!(plain.post("/api/requests", &body).await.code(), "no_trust_chain");
 }
 
 #[tokio::test]

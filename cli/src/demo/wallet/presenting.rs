@@ -374,6 +374,10 @@ fn authentication_words(review: &PresentationReview) -> String {
             "The request is signed. Somebody whom this wallet trusts for it attests that the key is that of {}.",
             visible(&review.verifier.name)
         ),
+        VerifierAuthentication::Federation => format!(
+            "The request is signed. {} belongs to a federation that this wallet trusts, which vouches for the key.",
+            visible(&review.verifier.name)
+        ),
         VerifierAuthentication::Origin => format!(
             "The request is not signed. Your browser says that it comes from {}.",
             visible(&review.verifier.name)

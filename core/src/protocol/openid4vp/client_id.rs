@@ -21,6 +21,9 @@ pub enum ClientIdPrefix {
     DecentralizedIdentifier,
     /// The rest is the subject of an attestation (section 12) whose key signs the request.
     VerifierAttestation,
+    /// The rest is the Entity Identifier of a verifier in an OpenID Federation, whose trust chain names the key that signs
+    /// the request.
+    OpenidFederation,
     /// The rest is the origin from which an unsigned request came over the Digital Credentials API (appendix A.2). Only the
     /// platform makes it: no request may name it.
     Origin,
@@ -35,17 +38,19 @@ impl ClientIdPrefix {
             Self::X509Hash => "x509_hash",
             Self::DecentralizedIdentifier => "decentralized_identifier",
             Self::VerifierAttestation => "verifier_attestation",
+            Self::OpenidFederation => "openid_federation",
             Self::Origin => "origin",
         }
     }
 
     /// Those that a request may name.
-    pub const REQUESTED: [Self; 5] = [
+    pub const REQUESTED: [Self; 6] = [
         Self::RedirectUri,
         Self::X509SanDns,
         Self::X509Hash,
         Self::DecentralizedIdentifier,
         Self::VerifierAttestation,
+        Self::OpenidFederation,
     ];
 
     /// Whether requests under this prefix are signed.
@@ -138,7 +143,12 @@ mod tests {
         assert_eq!(ClientId::new(id.prefix(), id.original()), id);
         let id: ClientId = "verifier_attestation:verifier.example".parse().unwrap();
         assert_eq!((id.prefix(), id.original()), (ClientIdPrefix::VerifierAttestation, "verifier.example"));
-        for unsupported in ["example-client", "openid_federation:https://x", "origin:x", "https://x"] {
+        let id: ClientId = "openid_federation:https://verifier.example".parse().unwrap();
+        assert_eq!(
+            (id.prefix(), id.original()),
+            (ClientIdPrefix::OpenidFederation, "https://verifier.example")
+        );
+        for unsupported in ["example-client", "x509_san_uri:https://x", "origin:x", "https://x"] {
             assert_eq!(
                 unsupported.parse::<ClientId>().unwrap_err().code(),
                 "client_id_prefix",

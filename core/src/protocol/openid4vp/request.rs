@@ -249,9 +249,25 @@ impl AuthorizationRequest {
             expires_at: jwt::time(claims, "exp")?,
             client_id,
         };
-        match response_mode.is_encrypted() && request.client_metadata.encryption_key.is_none() {
-            true => Err(malformed("`client_metadata.jwks` has no key for the encrypted response")),
-            false => Ok(request),
+        // A federation's metadata takes the place of this one.
+        match request.client_id.prefix() {
+            ClientIdPrefix::OpenidFederation => Ok(request),
+            _ => request.with_encryption_key(),
+        }
+    }
+
+    /// The same, with the verifier's metadata from where its client identifier prefix says.
+    ///
+    /// Errors: [`Error::Malformed`] `request_object`.
+    pub(super) fn with_client_metadata(mut self, metadata: &Value) -> Result<Self> {
+        self.client_metadata = ClientMetadata::from_value(Some(metadata))?;
+        self.with_encryption_key()
+    }
+
+    fn with_encryption_key(self) -> Result<Self> {
+        match self.response_mode.is_encrypted() && self.client_metadata.encryption_key.is_none() {
+            true => Err(malformed("the verifier's metadata has no key for the encrypted response")),
+            false => Ok(self),
         }
     }
 

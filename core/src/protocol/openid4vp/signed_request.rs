@@ -8,11 +8,13 @@ use super::request::{AuthorizationRequest, REQUEST_OBJECT_TYP};
 use super::verifier_attestation::VerifierAttestation;
 use crate::clock::UnixTime;
 use crate::did::{Did, DidDocument, DidUrl, VerificationPurpose};
+use crate::encoding::json as strict_json;
 use crate::error::{Error, Result};
 use crate::jose::jwt::{self, UnverifiedJwt};
 use crate::key::{PublicKey, Signer};
 use crate::limits::Limits;
 use crate::trust::VerifierTrust;
+use crate::trust::federation::UnverifiedTrustChain;
 use crate::x509::UnverifiedChain;
 
 /// Clock difference that is forgiven, in seconds.
@@ -27,7 +29,17 @@ pub enum RequestKeyName {
     Kid(String),
     /// `jwt`: a verifier attestation (section 12).
     Attestation(String),
+    /// `trust_chain`: the verifier's place in a federation (OpenID Federation 1.0 section 4.3), and `kid`: which of its keys.
+    TrustChain {
+        /// Statements from the verifier's Entity Configuration upwards.
+        chain: Vec<String>,
+        /// Name of the key in the verifier's metadata.
+        kid: String,
+    },
 }
+
+/// The role of verifiers in a federation (OpenID Federation for Wallet Architectures).
+pub const FEDERATION_ROLE: &str = "openid_credential_verifier";
 
 /// The signed request object.
 pub fn sign(
@@ -40,6 +52,10 @@ pub fn sign(
         RequestKeyName::X5c(chain) => header.insert("x5c".into(), json!(chain)),
         RequestKeyName::Kid(kid) => header.insert("kid".into(), json!(kid)),
         RequestKeyName::Attestation(attestation) => header.insert("jwt".into(), json!(attestation)),
+        RequestKeyName::TrustChain { chain, kid } => {
+            header.insert("trust_chain".into(), json!(chain));
+            header.insert("kid".into(), json!(kid))
+        }
     };
     jwt::sign(REQUEST_OBJECT_TYP, header, &request.to_claims(), signer)
 }
@@ -76,6 +92,8 @@ pub enum VerifierAuthentication {
     Did,
     /// An attestation of somebody whom the wallet trusts for it.
     Attestation,
+    /// A trust chain to the anchor of a federation that the wallet knows.
+    Federation,
     /// Only by the platform, which says from which web origin or app the request came.
     Origin,
     /// Not at all: only the address of the response is known.
@@ -91,6 +109,10 @@ pub struct VerifierIdentity {
     pub authentication: VerifierAuthentication,
     /// Whether the wallet's trust rules name this verifier.
     pub trusted: bool,
+    /// What that rests on: subject of the trust anchor's certificate, the DID, the attester, or the Entity Identifier of the
+    /// federation's anchor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<String>,
 }
 
 /// A request whose sender was authenticated as far as its client identifier allows.
@@ -163,11 +185,15 @@ impl UnverifiedRequest {
                 "the request was made for another origin than the one it comes from",
             ));
         }
-        let (key, verifier) = match request.client_id.prefix() {
+        let prefix = request.client_id.prefix();
+        if prefix == ClientIdPrefix::OpenidFederation {
+            return self.by_federation(evidence);
+        }
+        let (key, verifier) = match prefix {
             ClientIdPrefix::X509SanDns | ClientIdPrefix::X509Hash => self.by_certificate(evidence)?,
             ClientIdPrefix::DecentralizedIdentifier => self.by_did(evidence)?,
             ClientIdPrefix::VerifierAttestation => self.by_attestation(evidence)?,
-            ClientIdPrefix::RedirectUri | ClientIdPrefix::Origin => {
+            ClientIdPrefix::RedirectUri | ClientIdPrefix::Origin | ClientIdPrefix::OpenidFederation => {
                 return Err(Error::untrusted(
                     "request_signed",
                     "requests of this client identifier cannot be signed",
@@ -217,7 +243,8 @@ impl UnverifiedRequest {
             }
         };
         let authentication = VerifierAuthentication::Certificate;
-        Ok((verified.leaf_key().clone(), VerifierIdentity { name, authentication, trusted: true }))
+        let anchor = Some(verified.anchor_subject().to_owned());
+        Ok((verified.leaf_key().clone(), VerifierIdentity { name, authentication, trusted: true, anchor }))
     }
 
     fn by_did(&self, evidence: &RequestEvidence<'_>) -> Result<(PublicKey, VerifierIdentity)> {
@@ -238,7 +265,8 @@ impl UnverifiedRequest {
             ));
         }
         let name = did.as_str().to_owned();
-        Ok((key, VerifierIdentity { name, authentication: VerifierAuthentication::Did, trusted }))
+        let anchor = trusted.then(|| name.clone());
+        Ok((key, VerifierIdentity { name, authentication: VerifierAuthentication::Did, trusted, anchor }))
     }
 
     /// Sections 5.9.3 and 12: an attestation of a trusted issuer names this verifier and the key that signed the request.
@@ -258,7 +286,50 @@ impl UnverifiedRequest {
             return Err(Error::untrusted("response_uri_foreign", detail));
         }
         let authentication = VerifierAuthentication::Attestation;
-        Ok((attested.key, VerifierIdentity { name: attested.subject, authentication, trusted: true }))
+        let anchor = Some(attestation.issuer().to_owned());
+        Ok((attested.key, VerifierIdentity { name: attested.subject, authentication, trusted: true, anchor }))
+    }
+
+    /// Section 5.9.3, `openid_federation`: the chain is the verifier's, leads to an anchor of the wallet, and gives key and
+    /// metadata; `client_metadata` of the request is ignored.
+    fn by_federation(self, evidence: &RequestEvidence<'_>) -> Result<AuthenticatedRequest> {
+        let header = self.jwt.header();
+        let chain = header.others.get("trust_chain").or_else(|| self.jwt.claims().get("trust_chain"));
+        let missing = || Error::malformed("request_key", "the request object has no `trust_chain`");
+        let chain: Vec<String> =
+            strict_json::from_value(chain.cloned().ok_or_else(missing)?).map_err(|_| missing())?;
+        let chain = UnverifiedTrustChain::parse(&chain, &Limits::DEFAULT)?;
+        let name = self.request.client_id.original().to_owned();
+        if chain.subject() != name {
+            return Err(Error::untrusted(
+                "client_id_mismatch",
+                "the trust chain is that of another verifier",
+            ));
+        }
+        let verified = chain.verify(evidence.trust.federations(), evidence.now)?;
+        let keys = verified.keys(FEDERATION_ROLE)?;
+        let unknown = || Error::untrusted("request_key", "the federation names no such key of this verifier");
+        let key = keys.find(header.kid.as_deref()).ok_or_else(unknown)?.public_key()?;
+        self.jwt.check(&key)?;
+        let metadata = verified.metadata(FEDERATION_ROLE).cloned().unwrap_or_default();
+        // Answers stay with the verifier, unless its superiors let it name other addresses.
+        let listed = |url: &str| {
+            let named = metadata.get("redirect_uris").and_then(Value::as_array);
+            named.is_some_and(|list| list.iter().any(|own| own == url))
+        };
+        let entity = url::Url::parse(&name).ok();
+        let place = |url: &url::Url| (url.host_str().map(str::to_owned), url.port());
+        let own = |url: &url::Url| entity.as_ref().is_some_and(|entity| place(entity) == place(url));
+        let foreign = |url: &&url::Url| !own(url) && !listed(url.as_str());
+        if self.request.destination.as_ref().filter(foreign).is_some() {
+            let detail = "the federation does not allow the address of the answer";
+            return Err(Error::untrusted("response_uri_foreign", detail));
+        }
+        let request = self.request.with_client_metadata(&Value::Object(metadata))?;
+        let authentication = VerifierAuthentication::Federation;
+        let anchor = Some(verified.anchor().to_owned());
+        let verifier = VerifierIdentity { name, authentication, trusted: true, anchor };
+        Ok(AuthenticatedRequest { request, verifier })
     }
 }
 
@@ -286,7 +357,8 @@ impl AuthenticatedRequest {
                 ));
             }
         };
-        let verifier = VerifierIdentity { name: name.to_owned(), authentication, trusted: false };
+        let verifier =
+            VerifierIdentity { name: name.to_owned(), authentication, trusted: false, anchor: None };
         Ok(Self { request, verifier })
     }
 

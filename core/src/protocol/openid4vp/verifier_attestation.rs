@@ -53,6 +53,11 @@ impl VerifierAttestation {
         Ok(Self { jwt, attested })
     }
 
+    /// `iss`, as claimed.
+    pub fn issuer(&self) -> &str {
+        self.jwt.claims().get("iss").and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// What it says, unverified: for the verifier that it is about.
     pub fn claimed(&self) -> &AttestedVerifier {
         &self.attested
@@ -61,7 +66,7 @@ impl VerifierAttestation {
     /// What it says, if its issuer is one of the wallet's attesters and it is current.
     ///
     /// [`Error::Untrusted`] `verifier_unknown` and the errors of the signature, of `exp`, `nbf` and `iat`.
-    pub fn verify(self, trust: &VerifierTrust, now: UnixTime) -> Result<AttestedVerifier> {
+    pub fn verify(&self, trust: &VerifierTrust, now: UnixTime) -> Result<AttestedVerifier> {
         let issuer = jwt::required_text(self.jwt.claims(), "iss")?;
         let unknown =
             || Error::untrusted("verifier_unknown", "the wallet does not know who attests this verifier");
@@ -69,7 +74,7 @@ impl VerifierAttestation {
         let key = attester.keys.find(self.jwt.header().kid.as_deref()).ok_or_else(unknown)?;
         self.jwt.check(&key.public_key()?)?;
         jwt::check_times(self.jwt.claims(), now, SKEW)?;
-        Ok(self.attested)
+        Ok(self.attested.clone())
     }
 }
 
