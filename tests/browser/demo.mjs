@@ -32,7 +32,7 @@ export const startDemo = async () => {
     await rm(folder, { recursive: true })
     return code
   }
-  return { links, stop, output: () => output }
+  return { links, folder, stop, output: () => output }
 }
 
 /** Headless Chromium. */

@@ -1,7 +1,8 @@
 //! Our wallet for services that are not ours: the holder engine with software keys, driven by lines of JSON on standard
 //! input, one answer for each: `{"ok": …}` or `{"failed": <error code>}`.
 //!
-//! The argument is a file with its settings: `anchors` (base64 DER) of issuers and verifiers, and `transaction_types`.
+//! The argument is a file with its settings: `anchors` (base64 DER) of issuers and verifiers, `transaction_types`, and
+//! perhaps `client_id`, `rp_id` and `origin` under which an issuer knows it.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)] // a tool of the tests
 
 use std::io::BufRead as _;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use carekey_core::clock::SystemClock;
 use carekey_core::encoding::{base64, json};
 use carekey_core::error::{Error, Result};
+use carekey_core::holder::StoredCredential;
 use carekey_core::holder::issuance::{
     self, Acceptance, Authorization, FinishedIssuance, Pending, PreparedIssuance, Renewal, Resumed,
 };
@@ -64,6 +66,11 @@ impl Driver {
         let http = FetchConfig { loopback: true, ..FetchConfig::default() };
         let http = Arc::new(Fetcher::new(http).unwrap());
         let mut wallet = Wallet::trusting(IssuerTrust::new(issuers), verifiers, Arc::new(SystemClock), http);
+        if let (Some(client_id), Some(rp_id), Some(origin)) =
+            (settings["client_id"].as_str(), settings["rp_id"].as_str(), settings["origin"].as_str())
+        {
+            wallet = wallet.named(client_id, rp_id, origin);
+        }
         let types = serde_json::from_value(settings["transaction_types"].clone()).unwrap();
         wallet.rules = PresentationRules {
             transaction_types: TransactionTypes::new(types).unwrap(),
@@ -132,9 +139,11 @@ impl Driver {
         }
     }
 
-    /// Issuers that are not ours bind no WebAuthn key.
+    /// With a WebAuthn key where the issuer binds one.
     async fn finish(&mut self, prepared: PreparedIssuance) -> Result<Value> {
-        let finished = issuance::finish(&prepared, None, &self.wallet.issuance()).await?;
+        let options = prepared.creation_options.as_ref();
+        let made = options.map(|options| self.wallet.authenticator.create(options)).transpose()?;
+        let finished = issuance::finish(&prepared, made.as_ref(), &self.wallet.issuance()).await?;
         self.take(finished).await
     }
 
@@ -152,13 +161,22 @@ impl Driver {
         Ok(described)
     }
 
-    /// The usual choice; where no credential has a second key, the key store asks the person.
+    /// The usual choice, with the second key of a credential; where none has one, the key store asks the person.
     async fn answer(&self, review: PresentationReview) -> Result<Delivery> {
         let context = self.wallet.presentation();
         let selection =
             review.default_selection().ok_or_else(|| Error::refused("no_answer", "nothing fits"))?;
         let prepared = presentation::prepare(review, &selection, &self.wallet.credentials, &context)?;
-        presentation::finish_by_holder_keys(prepared, &self.wallet.credentials, &context).await
+        let credentials = &self.wallet.credentials;
+        let chosen =
+            |held: &&StoredCredential| selection.choices.iter().any(|choice| choice.credential_id == held.id);
+        match credentials.iter().filter(chosen).any(|held| held.ak.is_some()) {
+            true => {
+                let assertion = self.wallet.authenticator.get(&prepared.request_options)?;
+                presentation::finish(prepared, &assertion, credentials, &context).await
+            }
+            false => presentation::finish_by_holder_keys(prepared, credentials, &context).await,
+        }
     }
 }
 

@@ -321,6 +321,7 @@ pub struct Wallet {
     /// Transaction types and authorities that it knows.
     pub rules: PresentationRules,
     identity: WalletIdentity,
+    origin: String,
     issuers: IssuerTrust,
     verifiers: VerifierTrust,
     clock: Arc<dyn Clock>,
@@ -347,6 +348,7 @@ impl Wallet {
             authenticator: SoftwareAuthenticator::new(WALLET, Arc::new(SystemRandom)),
             credentials: Vec::new(),
             rules: PresentationRules::default(),
+            origin: WALLET.to_owned(),
             identity: WalletIdentity {
                 client_id: WALLET.to_owned(),
                 rp_id: "localhost".to_owned(),
@@ -361,6 +363,16 @@ impl Wallet {
             clock,
             http,
         }
+    }
+
+    /// The same wallet under another name towards issuers, with the RP ID and origin of its authenticator.
+    #[must_use]
+    pub fn named(mut self, client_id: &str, rp_id: &str, origin: &str) -> Self {
+        self.authenticator = SoftwareAuthenticator::new(origin, Arc::new(SystemRandom));
+        origin.clone_into(&mut self.origin);
+        client_id.clone_into(&mut self.identity.client_id);
+        rp_id.clone_into(&mut self.identity.rp_id);
+        self
     }
 
     /// The same wallet behind another HTTP client.
@@ -394,7 +406,7 @@ impl Wallet {
             trust: &self.verifiers,
             rules: &self.rules,
             rp_id: &self.identity.rp_id,
-            origin: WALLET,
+            origin: &self.origin,
             clock: &*self.clock,
             random: &SystemRandom,
         }

@@ -50,8 +50,11 @@ const chooser = document.querySelector("[data-digital]");
 if (chooser) {
   chooser.hidden = !hasDigital;
   document.querySelector("[data-digital-missing]").hidden = hasDigital;
+  const trouble = document.querySelector("[data-digital-trouble]");
+  const tell = (text) => { trouble.textContent = text; trouble.hidden = !text; };
   chooser.addEventListener("click", async () => {
     chooser.disabled = true;
+    tell("");
     try {
       // At once: the browser wants the click.
       const { protocol, data } = await navigator.credentials.get({
@@ -60,10 +63,19 @@ if (chooser) {
       });
       const object = typeof data === "string" ? JSON.parse(data) : data;
       const answer = JSON.stringify({ protocol, data: object });
-      await post(chooser.dataset.answer, { csrf: chooser.dataset.csrf, answer });
+      const response = await post(chooser.dataset.answer, { csrf: chooser.dataset.csrf, answer });
+      if (response.status === 401) return window.location.assign("/");
+      if (!response.ok) {
+        const { code } = await response.json().catch(() => ({}));
+        tell(`The answer was not taken (${(code || "unknown").replaceAll("_", " ")}). You can choose again.`);
+      }
+    } catch {
+      // Closed by the person, or no wallet that fits: the browser says no more.
+      tell("No wallet answered. You can choose again.");
     } finally {
       chooser.disabled = false;
     }
+    return undefined;
   });
 }
 

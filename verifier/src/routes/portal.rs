@@ -270,8 +270,9 @@ fn outcome_view(view: &RequestView) -> OutcomeView {
             "This is over.",
             "What was presented has been deleted, as promised. Start again if you need to.",
         ),
+        // What the verdict is, this session is not told before it came back.
         (_, Some(Outcome::Withheld)) => OutcomeView::plain(
-            name,
+            "received",
             "",
             "Almost there.",
             "The answer has arrived. Follow the wallet's link back to this page.",

@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod forged;
+mod front_end;
 mod identifiers;
 mod issuers;
 mod journey;
