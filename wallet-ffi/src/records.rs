@@ -305,6 +305,8 @@ pub enum VerifierAuthentication {
     Did,
     /// An attestation of somebody whom the wallet trusts for it.
     Attestation,
+    /// A trust chain to the anchor of a federation that the wallet knows.
+    Federation,
     /// Only by the platform, which says from which web origin or app the request came.
     Origin,
     /// Not at all: only the address of the response is known.

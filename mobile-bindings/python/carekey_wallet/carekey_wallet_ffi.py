@@ -4405,12 +4405,17 @@ class VerifierAuthentication(enum.Enum):
     An attestation of somebody whom the wallet trusts for it.
 """
 
-    ORIGIN = 3
+    FEDERATION = 3
+    """
+    A trust chain to the anchor of a federation that the wallet knows.
+"""
+
+    ORIGIN = 4
     """
     Only by the platform, which says from which web origin or app the request came.
 """
 
-    NONE = 4
+    NONE = 5
     """
     Not at all: only the address of the response is known.
 """
@@ -4428,8 +4433,10 @@ class _UniffiFfiConverterTypeVerifierAuthentication(_UniffiConverterRustBuffer):
         if variant == 3:
             return VerifierAuthentication.ATTESTATION
         if variant == 4:
-            return VerifierAuthentication.ORIGIN
+            return VerifierAuthentication.FEDERATION
         if variant == 5:
+            return VerifierAuthentication.ORIGIN
+        if variant == 6:
             return VerifierAuthentication.NONE
         raise InternalError("Raw enum value doesn't match any cases")
 
@@ -4440,6 +4447,8 @@ class _UniffiFfiConverterTypeVerifierAuthentication(_UniffiConverterRustBuffer):
         if value == VerifierAuthentication.DID:
             return
         if value == VerifierAuthentication.ATTESTATION:
+            return
+        if value == VerifierAuthentication.FEDERATION:
             return
         if value == VerifierAuthentication.ORIGIN:
             return
@@ -4455,10 +4464,12 @@ class _UniffiFfiConverterTypeVerifierAuthentication(_UniffiConverterRustBuffer):
             buf.write_i32(2)
         if value == VerifierAuthentication.ATTESTATION:
             buf.write_i32(3)
-        if value == VerifierAuthentication.ORIGIN:
+        if value == VerifierAuthentication.FEDERATION:
             buf.write_i32(4)
-        if value == VerifierAuthentication.NONE:
+        if value == VerifierAuthentication.ORIGIN:
             buf.write_i32(5)
+        if value == VerifierAuthentication.NONE:
+            buf.write_i32(6)
 
 
 

@@ -9045,6 +9045,10 @@ public enum VerifierAuthentication: Equatable, Hashable {
      */
     case attestation
     /**
+     * A trust chain to the anchor of a federation that the wallet knows.
+     */
+    case federation
+    /**
      * Only by the platform, which says from which web origin or app the request came.
      */
     case origin
@@ -9079,9 +9083,11 @@ public struct FfiConverterTypeVerifierAuthentication: FfiConverterRustBuffer {
 
         case 3: return .attestation
 
-        case 4: return .origin
+        case 4: return .federation
 
-        case 5: return .none
+        case 5: return .origin
+
+        case 6: return .none
 
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -9103,12 +9109,16 @@ public struct FfiConverterTypeVerifierAuthentication: FfiConverterRustBuffer {
             writeInt(&buf, Int32(3))
 
 
-        case .origin:
+        case .federation:
             writeInt(&buf, Int32(4))
 
 
-        case .none:
+        case .origin:
             writeInt(&buf, Int32(5))
+
+
+        case .none:
+            writeInt(&buf, Int32(6))
 
         }
     }

@@ -10670,6 +10670,10 @@ enum class VerifierAuthentication {
      */
     ATTESTATION,
     /**
+     * A trust chain to the anchor of a federation that the wallet knows.
+     */
+    FEDERATION,
+    /**
      * Only by the platform, which says from which web origin or app the request came.
      */
     ORIGIN,
