@@ -39,6 +39,13 @@ const BUNDLED: &[(&str, &[u8])] = &[
     (DATA_INTEGRITY_V2, include_bytes!("contexts/data-integrity-v2.jsonld")),
     ("https://w3id.org/security/multikey/v1", include_bytes!("contexts/multikey-v1.jsonld")),
     (JWK_V1, include_bytes!("contexts/jwk-v1.jsonld")),
+    // Of proofs from before Data Integrity 1.0, which only `foreign-suites` of the verifier verifies.
+    ("https://w3id.org/security/suites/ed25519-2020/v1", include_bytes!("contexts/ed25519-2020-v1.jsonld")),
+    ("https://w3id.org/security/suites/jws-2020/v1", include_bytes!("contexts/jws-2020-v1.jsonld")),
+    (
+        "https://w3id.org/security/suites/secp256k1recovery-2020/v2",
+        include_bytes!("contexts/secp256k1recovery-2020-v2.jsonld"),
+    ),
     ("https://www.w3.org/ns/did/v1", include_bytes!("contexts/did-v1.jsonld")),
     ("https://w3id.org/vdl/v1", include_bytes!("contexts/vdl-v1.jsonld")),
     ("https://w3id.org/vdl/aamva/v1", include_bytes!("contexts/vdl-aamva-v1.jsonld")),
