@@ -7,9 +7,11 @@ use carekey_core::UnixTime;
 use carekey_core::credential::claims::ClaimPath;
 use carekey_core::credential::issuer_key::IssuerKey;
 use carekey_core::credential::validity::Validity;
+use carekey_core::encoding::base64;
 use carekey_core::format::sd_jwt_vc::disclosure::DigestAlgorithm;
 use carekey_core::format::sd_jwt_vc::issue::{DisclosureFrame, IssueInput, IssuerKeyHeader, issue};
 use carekey_core::format::sd_jwt_vc::verify::Timing;
+use carekey_core::jose::jws;
 use carekey_core::key::{Signer as _, SoftwareKey};
 use carekey_core::random::Random;
 use serde_json::json;
@@ -33,8 +35,23 @@ impl Random for Counter {
     }
 }
 
-fn key(byte: u8) -> SoftwareKey {
+/// The key whose scalar is this byte 32 times.
+pub fn key(byte: u8) -> SoftwareKey {
     SoftwareKey::from_p256_scalar(&[byte; 32]).unwrap()
+}
+
+/// A certificate of `key(1)` by itself, valid at [`LATER`].
+pub const OPERATOR: &[u8] = include_bytes!("operator.der");
+
+/// 2027-11-22T12:00:00Z
+pub const LATER: UnixTime = NOW.plus(31_536_000);
+
+/// What the fuzzer wrote, as the payload of a JWS that `key(1)` signed under [`OPERATOR`]: the parsers behind the signature
+/// are what is fuzzed.
+pub fn signed_by_operator(typ: &str, payload: &[u8]) -> String {
+    let x5c = [base64::encode(OPERATOR)];
+    let header = json!({ "typ": typ, "x5c": x5c, "kid": "1" }).as_object().unwrap().clone();
+    jws::sign(header, payload, &key(1)).unwrap()
 }
 
 /// The issuer's key.
