@@ -252,6 +252,12 @@ fn check_vc_api(config: &Config) -> std::io::Result<()> {
             "key `vc_api.authenticate`: only a server that listens on loopback may do without the token",
         ));
     }
+    if api.foreign_suites && !cfg!(feature = "foreign-suites") {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            "key `vc_api.foreign_suites`: this program was built without the feature foreign-suites",
+        ));
+    }
     Ok(())
 }
 

@@ -83,6 +83,9 @@ pub struct VcApiConfig {
     /// Whether presentations without proof, and credentials without proof in presentations, are accepted when their
     /// form is right.
     pub accept_unsecured: bool,
+    /// Whether proofs from before Data Integrity 1.0 count, verified by the library `ssi`; only in a build with the
+    /// feature `foreign-suites`.
+    pub foreign_suites: bool,
 }
 
 /// Whether a credential's key must be its issuer's.
@@ -111,6 +114,7 @@ impl Default for VcApiConfig {
             authenticate: true,
             issuer_binding: IssuerBinding::Required,
             accept_unsecured: false,
+            foreign_suites: false,
         }
     }
 }

@@ -5,6 +5,8 @@
 
 pub mod app;
 pub mod config;
+#[cfg(feature = "foreign-suites")]
+pub mod foreign;
 pub mod openapi;
 pub mod routes;
 pub mod templates;

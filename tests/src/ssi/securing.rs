@@ -1,14 +1,36 @@
 //! W3C credentials with the proofs and envelopes of `ssi` 0.16. It has no JCS suites.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use ssi::claims::VerificationParameters;
 use ssi::claims::data_integrity::{
-    AnyDataIntegrity, AnySelectionOptions, AnySuite, CryptographicSuite as _, ProofOptions,
+    AnyDataIntegrity, AnySelectionOptions, AnySuite, CryptographicSuite as _, DataIntegrityDocument,
+    ProofOptions,
 };
 use ssi::claims::vc::v2::JsonCredential;
-use ssi::dids::{AnyDidMethod, DIDKey, VerificationMethodDIDResolver};
+use ssi::claims::vc_jose_cose::JoseVc;
+use ssi::dids::{AnyDidMethod, DIDKey, DIDURLBuf, VerificationMethodDIDResolver};
 use ssi::verification_methods::{AnyMethod, SingleSecretSigner};
 use ssi_jwk::JWK;
+use ssi_jws::{JwsPayload, JwsVec};
+
+/// The payload of a `vc+jwt` (VC-JOSE-COSE section 3.1.1).
+struct VcJwt(Vec<u8>);
+
+impl JwsPayload for VcJwt {
+    fn typ(&self) -> Option<&str> {
+        Some("vc+jwt")
+    }
+
+    fn cty(&self) -> Option<&str> {
+        Some("vc")
+    }
+
+    fn payload_bytes(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.0)
+    }
+}
 
 type Resolver = VerificationMethodDIDResolver<AnyDidMethod, AnyMethod>;
 
@@ -60,6 +82,30 @@ impl Securing {
         let signer = SingleSecretSigner::new(key.clone()).into_local();
         let signed = suite(name).sign(credential, &self.resolver, signer, options).await.expect("signs");
         serde_json::to_value(signed).expect("JSON")
+    }
+
+    /// `credential` by the DID of `method` with a proof of a suite from before Data Integrity, in the name of `method`.
+    pub async fn issue_older(&self, suite: AnySuite, key: &JWK, method: &str, credential: &Value) -> Value {
+        let method = DIDURLBuf::from_string(method.to_owned()).expect("a DID URL");
+        let mut credential = credential.clone();
+        credential["issuer"] = method.did().as_str().into();
+        let document: DataIntegrityDocument = serde_json::from_value(credential).expect("a document");
+        let options = ProofOptions::from_method(method.into_iri().into());
+        let signer = SingleSecretSigner::new(key.clone()).into_local();
+        let signed = suite.sign(document, &self.resolver, signer, options).await.expect("signs");
+        serde_json::to_value(signed).expect("JSON")
+    }
+
+    /// `credential` in a `vc+jwt` that `ssi` signs; its own type for these has the name of a draft.
+    pub async fn issue_jwt(&self, key: &JWK, credential: &Value) -> String {
+        VcJwt(credential.to_string().into_bytes()).sign(key).await.expect("signs").into_string()
+    }
+
+    /// Whether `ssi` accepts a `vc+jwt` under this key.
+    pub async fn verify_jwt(&self, compact: &str, key: &JWK) -> bool {
+        let Ok(jws) = JwsVec::new(compact.as_bytes().to_vec()) else { return false };
+        let Ok(decoded) = JoseVc::decode_any(&jws) else { return false };
+        matches!(decoded.verify(VerificationParameters::from_resolver(key)).await, Ok(Ok(())))
     }
 
     /// What a holder shows of a credential with a base proof.

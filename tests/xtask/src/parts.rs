@@ -117,7 +117,11 @@ fn unit(options: &Options) -> Outcome {
             "--test",
             "ssi_suites",
         ]);
-        oracles.args(["--test", "jose_differential"]);
+        oracles.args(["--test", "jose_differential", "--test", "foreign_suites"]);
+        // The services with `foreign-suites` built in, and with it serde_json's arbitrary_precision.
+        for ours in ["issue_hold_present_verify", "rejections", "w3c_formats", "w3c_rejections"] {
+            oracles.args(["--test", ours]);
+        }
         Ok(counts.plus(run(oracles, 30)?))
     }))
 }

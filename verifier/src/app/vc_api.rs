@@ -24,6 +24,9 @@ use crate::config::{IssuerBinding, VcApiConfig};
 
 /// DIDs that are resolved, and status lists that are fetched, for one request.
 const MAX_FETCHES: usize = 32;
+/// Names of checks: proofs that core verified, and proofs that `ssi` did.
+const PROOF: &str = "proof";
+const FOREIGN_PROOF: &str = "foreign_proof";
 const LIST_TYPES: &str = "application/vc, application/ld+json, application/json";
 
 /// What a caller asks of a verification.
@@ -144,9 +147,7 @@ impl App {
                 now: self.now(),
                 skew: self.skew(),
             };
-            let evidence = self.evidence(presentation, &mut gathered).await?;
-            verify_proofs(presentation, &evidence, &expected, contexts)?;
-            checks.push("proof");
+            checks.push(self.proven(contexts, presentation, &expected, &mut gathered).await?);
         } else {
             self.unsecured()?;
         }
@@ -162,7 +163,8 @@ impl App {
             } else {
                 self.credential(contexts, credential, &within, &mut gathered).await?
             };
-            results.push(json!({"verified": true, "secured": checks.contains(&"proof"), "checks": checks}));
+            let secured = checks.iter().any(|check| [PROOF, FOREIGN_PROOF].contains(check));
+            results.push(json!({"verified": true, "secured": secured, "checks": checks}));
         }
         Ok((checks, results))
     }
@@ -178,9 +180,9 @@ impl App {
             return self.enveloped_credential(contexts, credential, options, gathered).await;
         }
         data_model::check_credential(credential)?;
-        self.proofs(contexts, credential, options, self.controller(credential), gathered).await?;
+        let proof = self.proofs(contexts, credential, options, self.controller(credential), gathered).await?;
         self.check_time(credential)?;
-        let mut checks = vec!["data_model", "proof", "time"];
+        let mut checks = vec!["data_model", proof, "time"];
         if self.check_status(contexts, credential, options, gathered).await? {
             checks.push("status");
         }
@@ -211,7 +213,7 @@ impl App {
         options: &VcOptions,
         controller: ControllerPolicy,
         gathered: &mut Gathered,
-    ) -> Result<()> {
+    ) -> Result<&'static str> {
         let expected = Expectation {
             domain: options.domain.as_deref(),
             challenge: options.challenge.as_deref(),
@@ -219,8 +221,45 @@ impl App {
             skew: self.skew(),
             ..Expectation::credential(self.now())
         };
-        let evidence = self.evidence(credential, gathered).await?;
-        verify_proofs(credential, &evidence, &expected, contexts).map(|_| ())
+        self.proven(contexts, credential, &expected, gathered).await
+    }
+
+    /// Verifies the proofs of a credential or presentation; the name of that check.
+    async fn proven(
+        &self,
+        contexts: &Contexts,
+        document: &Value,
+        expected: &Expectation<'_>,
+        gathered: &mut Gathered,
+    ) -> Result<&'static str> {
+        #[cfg(feature = "foreign-suites")]
+        if self.config.vc_api.foreign_suites && crate::foreign::is_foreign(document) {
+            self.foreign(contexts, document, expected, gathered).await?;
+            return Ok(FOREIGN_PROOF);
+        }
+        let evidence = self.evidence(document, gathered).await?;
+        verify_proofs(document, &evidence, expected, contexts)?;
+        Ok(PROOF)
+    }
+
+    /// Proofs from before Data Integrity 1.0, by `ssi`.
+    #[cfg(feature = "foreign-suites")]
+    async fn foreign(
+        &self,
+        contexts: &Contexts,
+        document: &Value,
+        expected: &Expectation<'_>,
+        gathered: &mut Gathered,
+    ) -> Result<crate::foreign::VerifiedForeign> {
+        let unverified = crate::foreign::UnverifiedForeign::parse(document, contexts)?;
+        expected.check(document, unverified.statements())?;
+        let mut keys = Vec::new();
+        for (place, proof) in unverified.wanted() {
+            let method = &proof.verification_method;
+            let controller = self.document(method.did(), gathered).await?;
+            keys.push((place, controller.verification_key(method, expected.purpose.relationship())?));
+        }
+        unverified.verify(&keys).await
     }
 
     /// A credential's own issuer must have made a proof, unless the policy leaves issuers that are no DIDs alone.

@@ -115,6 +115,23 @@ async fn without_token_on_loopback_only() {
     assert!(error.to_string().contains("vc_api.authenticate"));
 }
 
+/// Off by default; a build that cannot do it says so at the start.
+#[cfg(not(feature = "foreign-suites"))]
+#[tokio::test]
+async fn older_proofs_need_their_build() {
+    use std::sync::Arc;
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = carekey_verifier::Config { data_dir: folder.path().to_owned(), ..Default::default() };
+    assert!(!config.vc_api.foreign_suites);
+    config.vc_api.foreign_suites = true;
+    let url = "https://portal.example".parse().unwrap();
+    let store = Arc::new(carekey_core::store::MemoryStore::default());
+    let (clock, random) = (carekey_core::clock::SystemClock, carekey_core::random::SystemRandom);
+    let error =
+        carekey_verifier::App::open(config, url, store, Arc::new(clock), Arc::new(random)).unwrap_err();
+    assert!(error.to_string().contains("vc_api.foreign_suites"), "{error}");
+}
+
 #[tokio::test]
 async fn credentials() {
     let verifier = verifier().await;

@@ -145,6 +145,20 @@ impl<'a> Expectation<'a> {
     }
 }
 
+impl Expectation<'_> {
+    /// What the proofs of `document` say about themselves, and by whom they are, against what is expected; nothing is
+    /// verified.
+    ///
+    /// [`Error::Untrusted`] `proof_purpose_mismatch`, `proof_domain`, `proof_challenge`, `proof_controller`;
+    /// [`Error::NotCurrent`] `proof_expired`, `proof_created_in_future`.
+    pub fn check(&self, document: &Value, proofs: &[UnverifiedProof]) -> Result<()> {
+        for proof in proofs {
+            check(proof, self)?;
+        }
+        check_controller(document, proofs, self)
+    }
+}
+
 /// A document whose proofs all hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerifiedDocument {
@@ -199,10 +213,7 @@ fn verify_all(
     base: bool,
 ) -> Result<VerifiedDocument> {
     let proofs = UnverifiedProof::of(document)?;
-    for proof in &proofs {
-        check(proof, expected)?;
-    }
-    check_controller(document, &proofs, expected)?;
+    expected.check(document, &proofs)?;
     let values = proof_values(document)?;
     let unsecured = with_proofs(document, Vec::new());
     let mut verified = unsecured.clone();
