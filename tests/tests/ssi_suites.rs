@@ -5,11 +5,16 @@
 use carekey_core::clock::{Clock as _, SystemClock};
 use carekey_core::encoding::json;
 use carekey_core::format::data_integrity::Cryptosuite;
-use carekey_core::key::SignatureAlgorithm;
+use carekey_core::format::vc_jose::issue as jose;
+use carekey_core::format::vc_jose::verify::UnverifiedEnvelope;
+use carekey_core::format::vc_jose::{Content, EnvelopeType, Mechanism};
+use carekey_core::jose::jwk::Jwk;
+use carekey_core::key::{SignatureAlgorithm, Signer as _, SoftwareKey};
 use carekey_core::limits::Limits;
 use carekey_tests::securing::{Issuer, NOW, present, verify};
 use carekey_tests::ssi::securing::{SUITES, Securing};
 use serde_json::{Value, json};
+use ssi_jwk::JWK;
 
 fn credential() -> Value {
     json!({
@@ -91,6 +96,46 @@ async fn what_it_issues_we_verify() {
             "proof_signature",
             "{name}"
         );
+    }
+}
+
+/// `vc+jwt` of VC-JOSE-COSE, both ways.
+#[tokio::test]
+async fn envelopes() {
+    let ssi = Securing::default();
+    let refused = |compact: &str| {
+        let mut bytes = compact.as_bytes().to_vec();
+        let at = bytes.len() - 40;
+        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+        String::from_utf8(bytes).unwrap()
+    };
+    for (theirs, algorithm) in [
+        (JWK::generate_p256(), SignatureAlgorithm::Es256),
+        (JWK::generate_p384(), SignatureAlgorithm::Es384),
+        (JWK::generate_ed25519().unwrap(), SignatureAlgorithm::EdDsa),
+    ] {
+        let mut document = credential();
+        document["issuer"] = "https://issuer.example/".into();
+        let key = SoftwareKey::generate(algorithm).unwrap();
+        let ours = jose::IssueInput {
+            document: document.as_object().unwrap(),
+            key_id: None,
+            claims: serde_json::Map::new(),
+        };
+        let compact = jose::jwt(Content::Credential, &ours, &key).unwrap();
+        let jwk: JWK = serde_json::from_value(Jwk::from_key(key.public_key()).to_value()).unwrap();
+        assert!(ssi.verify_jwt(&compact, &jwk).await, "{algorithm:?}");
+        assert!(!ssi.verify_jwt(&refused(&compact), &jwk).await, "{algorithm:?}");
+
+        let compact = ssi.issue_jwt(&theirs, &document).await;
+        let public = serde_json::to_value(theirs.to_public()).unwrap();
+        let public = Jwk::from_value(&public).unwrap().public_key().unwrap();
+        let kind = EnvelopeType { content: Content::Credential, mechanism: Mechanism::Jwt };
+        let verify = |compact: &str| {
+            UnverifiedEnvelope::parse(kind, compact.as_bytes(), &Limits::DEFAULT)?.verify(&public)
+        };
+        assert_eq!(verify(&compact).unwrap().document(), &document, "{algorithm:?}");
+        assert!(verify(&refused(&compact)).is_err(), "{algorithm:?}");
     }
 }
 

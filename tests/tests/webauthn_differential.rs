@@ -352,13 +352,16 @@ fn ours_is_stricter() {
     stricter(&bound.answer(Behaviour { origin, ..Behaviour::default() }), "origin_not_allowed");
 }
 
+/// What is done to the bytes of one part.
+type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
+
 /// Every byte of the three signed parts, changed and cut.
 #[test]
 fn mutated_assertions() {
     let bound = enrolled(false);
     let good = bound.answer(Behaviour::default());
     let mut tried = 0;
-    let part = |response: &mut AuthenticationResponse, n: usize, change: &dyn Fn(&mut Vec<u8>)| match n {
+    let part = |response: &mut AuthenticationResponse, n: usize, change: Change<'_>| match n {
         0 => change(&mut response.response.client_data_json.0),
         1 => change(&mut response.response.authenticator_data.0),
         _ => change(&mut response.response.signature.0),
@@ -370,7 +373,7 @@ fn mutated_assertions() {
     ];
     for (n, length) in lengths.into_iter().enumerate() {
         for at in 0..length {
-            let changes: [&dyn Fn(&mut Vec<u8>); 4] = [
+            let changes: [Change<'_>; 4] = [
                 &|bytes| bytes[at] ^= 0x01,
                 &|bytes| bytes[at] ^= 0x80,
                 &|bytes| bytes.truncate(at),
