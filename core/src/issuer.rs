@@ -64,7 +64,7 @@ pub use client_attestation::Demand;
 pub use configuration::Configuration;
 pub use encryption::{Answer, Message};
 pub use enrolment::Wallet;
-pub use external::ServerKeys;
+pub use external::{AuthorizationServer, ServerKeys};
 pub use holders::AttestedKey;
 pub use offer::{Approval, CreatedOffer, NewOffer, OfferFlow, OfferState, OfferSummary, Preview};
 pub use patients::PatientSource;

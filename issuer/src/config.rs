@@ -296,7 +296,7 @@ impl Config {
         settings.wallets.clone_from(&self.wallets);
         settings.clients.clone_from(&self.clients);
         settings.authorization_servers =
-            self.authorization_servers.iter().map(|server| server.issuer.clone()).collect();
+            self.authorization_servers.iter().map(ExternalServerConfig::settings).collect();
         settings.required_levels.clone_from(&self.required_levels);
         if let Some(android) = &self.android_attestation {
             settings.grading.android =

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use carekey_core::encoding::json;
 use carekey_core::error::{Error, Result};
 use carekey_core::format::sd_jwt_vc::jwt_vc_issuer::parse_jwk_set;
-use carekey_core::issuer::ServerKeys;
+use carekey_core::issuer::{AuthorizationServer, ServerKeys};
 use carekey_core::jose::jwk::JwkSet;
 use carekey_core::limits::Limits;
 use carekey_core::protocol::openid4vci::metadata::{AUTHORIZATION_SERVER, well_known_url};
@@ -28,6 +28,19 @@ pub struct ExternalServerConfig {
     pub issuer: String,
     /// Where its keys are; otherwise its metadata says so.
     pub jwks_uri: Option<Url>,
+    /// The claim of its access tokens that says who it is: what the desk writes as `subject` of an offer.
+    #[serde(default = "sub")]
+    pub subject_claim: String,
+}
+
+fn sub() -> String {
+    "sub".into()
+}
+
+impl ExternalServerConfig {
+    pub(crate) fn settings(&self) -> AuthorizationServer {
+        AuthorizationServer { issuer: self.issuer.clone(), subject_claim: self.subject_claim.clone() }
+    }
 }
 
 /// The servers.

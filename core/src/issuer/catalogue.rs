@@ -114,7 +114,10 @@ impl Issuer {
             // Without others, the issuer is its own, and names none (section 12.2.4).
             authorization_servers: match self.settings.authorization_servers.as_slice() {
                 [] => Vec::new(),
-                others => std::iter::once(&self.settings.identifier).chain(others).cloned().collect(),
+                others => {
+                    let others = others.iter().map(|server| &server.issuer);
+                    std::iter::once(&self.settings.identifier).chain(others).cloned().collect()
+                }
             },
             credential_endpoint: self.settings.url(CREDENTIAL_PATH)?,
             nonce_endpoint: Some(self.settings.url("/oid4vci/nonce")?),

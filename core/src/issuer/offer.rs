@@ -298,12 +298,13 @@ impl Issuer {
         let (own, others) = (&self.settings.identifier, &self.settings.authorization_servers);
         let bad = |detail: &'static str| Err(Error::malformed("offer_authorization_server", detail));
         let by_code = new.flow == OfferFlow::AuthorizationCode;
+        let known = |server: &String| others.iter().any(|other| other.issuer == *server);
         let server = match (&new.authorization_server, others.first()) {
-            (Some(server), _) if server != own && !(by_code && others.contains(server)) => {
+            (Some(server), _) if server != own && !(by_code && known(server)) => {
                 return bad("another server is named, or one for an offer that needs no sign-in");
             }
             (Some(server), Some(_)) => server,
-            (None, Some(first)) if by_code && self.settings.clients.is_empty() => first,
+            (None, Some(first)) if by_code && self.settings.clients.is_empty() => &first.issuer,
             (None, Some(_)) => own,
             (_, None) => return Ok(None),
         };

@@ -8,6 +8,7 @@ use super::authorization::Client;
 use super::client_attestation::Demand;
 use super::configuration::Configuration;
 use super::enrolment::Wallet;
+use super::external::AuthorizationServer;
 use crate::attestation::GradingPolicy;
 use crate::attestation::key_attestation::KeyAttestationsRequired;
 use crate::attestation::level::AssuranceLevel;
@@ -47,8 +48,8 @@ pub struct Settings {
     pub deferred_interval: i64,
     /// Clients that may use the authorization code flow.
     pub clients: Vec<Client>,
-    /// Identifiers of authorization servers beside the issuer itself whose access tokens (RFC 9068) count.
-    pub authorization_servers: Vec<String>,
+    /// Authorization servers beside the issuer itself whose access tokens (RFC 9068) count.
+    pub authorization_servers: Vec<AuthorizationServer>,
     /// Lifetime of a pushed authorization request.
     pub pushed_lifetime: i64,
     /// Time for signing in.
@@ -196,11 +197,11 @@ impl Settings {
             return bad("response_encryption needs request_encryption".into());
         }
         for (i, server) in self.authorization_servers.iter().enumerate() {
-            issuer_url(server)?;
-            if *server == self.identifier
-                || self.authorization_servers.iter().take(i).any(|one| one == server)
-            {
-                return bad(format!("authorization server {server} is there twice, or the issuer itself"));
+            issuer_url(&server.issuer)?;
+            let twice = self.authorization_servers.iter().take(i).any(|one| one.issuer == server.issuer);
+            if twice || server.issuer == self.identifier || server.subject_claim.is_empty() {
+                let detail = "is there twice, is the issuer itself, or has no subject_claim";
+                return bad(format!("authorization server {} {detail}", server.issuer));
             }
         }
         if self.batch_size == 0 || usize::try_from(self.batch_size).is_ok_and(|size| size > MAX_PROOFS) {

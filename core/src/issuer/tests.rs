@@ -756,8 +756,7 @@ async fn keys_of_another_server_are_found_after_its_rotation() {
         (token(&keys.new, "new"), None),
         (token(&stranger, "other"), Some("access_token_key")),
     ];
-    let mut world =
-        World::new(|settings| settings.authorization_servers = vec!["https://login.example".into()]);
+    let mut world = World::new(|settings| settings.authorization_servers = vec![login()]);
     let issuer = Arc::into_inner(world.issuer).unwrap();
     world.issuer = Arc::new(issuer.with_server_keys(Arc::new(keys)));
     for (token, refused) in tokens {
@@ -772,4 +771,8 @@ async fn keys_of_another_server_are_found_after_its_rotation() {
         let answer = world.ask(&token, "patient_identity", &world.proof(|_| {})).await;
         assert_eq!(answer.err().map(|refusal| refusal.error.code()), refused);
     }
+}
+
+fn login() -> AuthorizationServer {
+    AuthorizationServer { issuer: "https://login.example".into(), subject_claim: "sub".into() }
 }

@@ -6,7 +6,7 @@ use carekey_core::attestation::wallet_attestation::{self, WalletAttestation};
 use carekey_core::holder::issuance::{
     IssuancePolicy, KeyAttestationRequest, KeyAttester, SignedMetadata, WalletAttester,
 };
-use carekey_core::issuer::{Demand, ServerKeys};
+use carekey_core::issuer::{AuthorizationServer, Demand, ServerKeys};
 use carekey_core::jose::jwk::JwkSet;
 use carekey_core::trust::{WalletProviderRule, WalletProviderTrust};
 use serde_json::Map;
@@ -323,7 +323,7 @@ fn issuer_anchors(world: &World) -> Vec<TrustAnchor> {
 #[tokio::test]
 async fn the_server_that_takes_the_grant_is_found_among_several() {
     let world = World::new(Naming::X5c, |settings| {
-        settings.authorization_servers = vec!["https://login.example".into()];
+        settings.authorization_servers = vec![login()];
     });
     // The issuer's own server is named in offers of the desk.
     world.collect(&["patient_identity"]).await.unwrap();
@@ -415,7 +415,7 @@ impl ServerKeys for Keys {
 
 #[tokio::test]
 async fn a_wallet_signs_in_with_the_server_that_the_offer_names() {
-    let mut world = World::new(Naming::X5c, |settings| settings.authorization_servers = vec![LOGIN.into()]);
+    let mut world = World::new(Naming::X5c, |settings| settings.authorization_servers = vec![login()]);
     let key = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
     let server = OtherServer { key, now: world.clock.now() };
     let issuer = Arc::into_inner(world.wire.issuer).unwrap();
@@ -450,4 +450,8 @@ async fn a_wallet_signs_in_with_the_server_that_the_offer_names() {
     assert_eq!(finished.credentials.len(), 1);
     assert!(finished.credentials[0].ak.is_some());
     issuance::notify(&finished, NotificationEvent::CredentialAccepted, &world.context()).await.unwrap();
+}
+
+fn login() -> AuthorizationServer {
+    AuthorizationServer { issuer: "https://login.example".into(), subject_claim: "sub".into() }
 }

@@ -7,6 +7,7 @@ use axum::extract::{Query, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use carekey_core::clock::Clock;
+use carekey_core::encoding::base64url;
 use carekey_core::jose::jwk::Jwk;
 use carekey_core::jose::jwt;
 use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
@@ -132,10 +133,8 @@ async fn a_token_of_another_server_gets_what_is_prepared_for_its_subject() {
     // Signed by somebody else under the server's name, of another type, or not at all.
     let good = server.token(&world, &client, |_| {});
     let impostor = SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
-    let claims: Value = serde_json::from_slice(
-        &carekey_core::encoding::base64url::decode(good.split('.').nth(1).unwrap()).unwrap(),
-    )
-    .unwrap();
+    let claims: Value =
+        serde_json::from_slice(&base64url::decode(good.split('.').nth(1).unwrap()).unwrap()).unwrap();
     let header = || json!({"kid": "k1"}).as_object().unwrap().clone();
     let forged = jwt::sign("at+jwt", header(), claims.as_object().unwrap(), &impostor).unwrap();
     let id_token = {
@@ -152,6 +151,15 @@ async fn a_token_of_another_server_gets_what_is_prepared_for_its_subject() {
     assert_eq!(error(&credential(&world, &thief, &good, IDENTITY).await), (401, "invalid_token".into()));
     let again = credential(&world, &client, &good, IDENTITY).await;
     assert_eq!(error(&again), (400, "credential_request_denied".into()));
+    // Another signature of the same token is the same token. (FIPS 186-5: with s, n - s verifies too.)
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    let twin = other_signature(&base64url::decode(signature).unwrap());
+    let twin = format!("{signed}.{}", base64url::encode(&twin));
+    world.offer(prepared.clone()).await;
+    let again = credential(&world, &client, &twin, IDENTITY).await;
+    assert!([400, 401].contains(&again.status), "{}", again.text());
+    let other = server.token(&world, &client, |_| {});
+    assert_eq!(credential(&world, &client, &other, IDENTITY).await.status, 200);
     let other = server.token(&world, &client, |_| {});
     let used = credential(&world, &client, &other, IDENTITY).await;
     assert_eq!(error(&used), (400, "credential_request_denied".into()), "the offer is taken");
@@ -176,6 +184,22 @@ async fn a_token_of_another_server_gets_what_is_prepared_for_its_subject() {
         let answer = world.post_json("/oid4vci/credential", &body, Some(&named)).await;
         assert_eq!(answer.status, status, "{}", answer.text());
     }
+}
+
+/// The other signature `(r, n - s)` of the same message on P-256.
+fn other_signature(signature: &[u8]) -> Vec<u8> {
+    const N: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
+        0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    ];
+    let (r, s) = signature.split_at(32);
+    let (mut difference, mut borrow) = (vec![0; 32], 0);
+    for at in (0..32).rev() {
+        let value = i16::from(N[at]) - i16::from(s[at]) - borrow;
+        borrow = i16::from(value < 0);
+        difference[at] = u8::try_from(value.rem_euclid(256)).unwrap();
+    }
+    [r, &difference].concat()
 }
 
 #[tokio::test]

@@ -25,6 +25,8 @@ pub struct AccessTokenExpectation<'a> {
     pub issuer: &'a str,
     /// This resource server.
     pub audience: &'a str,
+    /// The claim that says whose consent it is.
+    pub subject_claim: &'a str,
     /// The algorithms that are taken.
     pub algorithms: &'a [SignatureAlgorithm],
     /// The time.
@@ -123,7 +125,7 @@ pub fn verify(
         Some(cnf) => Some(cnf.get("jkt").and_then(Value::as_str).ok_or_else(form)?.to_owned()),
     };
     Ok(VerifiedAccessToken {
-        subject: text("sub")?.to_owned(),
+        subject: text(expect.subject_claim)?.to_owned(),
         client_id: text("client_id")?.to_owned(),
         scope,
         authorization_details: details,
@@ -172,6 +174,7 @@ mod tests {
         let expect = AccessTokenExpectation {
             issuer: "https://as.example",
             audience: "https://hospital.example",
+            subject_claim: "sub",
             algorithms: &[SignatureAlgorithm::Es256],
             now: UnixTime::from_secs(NOW),
         };
@@ -182,6 +185,8 @@ mod tests {
         assert_eq!((verified.subject.as_str(), verified.jkt.as_deref()), ("p7", Some("thumb")));
         assert_eq!((verified.scope.len(), verified.authorization_details.len()), (2, 1));
         check(&token(&key, "application/at+jwt", |_| {})).unwrap();
+        let by_jti = AccessTokenExpectation { subject_claim: "jti", ..expect };
+        assert_eq!(verify(&good, &keys, &by_jti, &Limits::DEFAULT).unwrap().subject, "1");
         let cases: [(&str, Change); 13] = [
             ("access_token_claims", |c| drop(c.insert("iss".into(), "https://evil.example".into()))),
             ("access_token_claims", |c| drop(c.insert("aud".into(), "https://other.example".into()))),
