@@ -5,6 +5,7 @@
 //! | --- | --- | --- |
 //! | X.509 anchors, DIDs, https issuers | configuration | at once: the operator named them |
 //! | lists of trusted entities | [`trusted_list::UnverifiedTrustedList`] | [`trusted_list::UnverifiedTrustedList::verify`] under the operator's certificate |
+//! | registration certificates of verifiers | [`registration::UnverifiedRegistration`] | [`registration::UnverifiedRegistration::verify`] under a registrar's certificate |
 //! | OpenID Federation | [`federation::UnverifiedTrustChain`] | [`federation::UnverifiedTrustChain::verify`] under an anchor's keys |
 //!
 //! Every judgement is a pure function of what is held and the time; nothing is fetched here.
@@ -12,6 +13,7 @@
 pub mod authorities;
 pub mod federation;
 pub mod issuers;
+pub mod registration;
 pub mod trusted_list;
 pub mod verifiers;
 pub mod wallet_providers;

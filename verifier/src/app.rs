@@ -128,6 +128,7 @@ impl App {
                 &public_url,
                 config.verifier_attestation.as_deref(),
                 config.trust_chain.as_deref(),
+                config.registration_certificate.as_deref(),
             )?,
             gatherer: gather::Gatherer::new(Arc::clone(&http), Arc::clone(&dids)),
             contexts,

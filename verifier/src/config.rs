@@ -64,6 +64,9 @@ pub struct Config {
     /// File with this verifier's trust chain (a JSON array of entity statements) for the client identifier prefix
     /// `openid_federation`.
     pub trust_chain: Option<PathBuf>,
+    /// File with the registration certificate (a JWT of a registrar), which goes with every request: wallets that know the
+    /// registrar warn where more is asked for than was registered.
+    pub registration_certificate: Option<PathBuf>,
     /// The W3C VC-API.
     pub vc_api: VcApiConfig,
     /// The DID resolver.
@@ -212,6 +215,7 @@ impl Default for Config {
             transaction_types: Vec::new(),
             verifier_attestation: None,
             trust_chain: None,
+            registration_certificate: None,
             vc_api: VcApiConfig::default(),
             resolver: ResolverConfig::default(),
         }

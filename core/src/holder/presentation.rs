@@ -13,6 +13,7 @@ mod answer;
 mod choice;
 mod open;
 mod prepare;
+mod registered;
 mod review;
 
 use std::fmt;
@@ -32,6 +33,7 @@ use crate::trust::{KnownAuthorities, VerifierTrust};
 pub use answer::{Delivery, decline, finish, finish_by_holder_keys};
 pub use choice::{Choice, Selection};
 pub use prepare::{PreparedPresentation, prepare};
+pub use registered::{RegistrationReview, RegistrationState};
 pub use review::{Candidate, ClaimReview, PresentationReview, QueryReview, review, review_digital};
 
 /// What the wallet knows beside its credentials. The default: only the biometric step-up, and no authorities.

@@ -4,7 +4,7 @@
 //! modes `direct_post`, `direct_post.jwt`, `fragment`, `dc_api` and `dc_api.jwt` (Digital Credentials API, unsigned, signed
 //! and multi-signed); signed requests by reference with GET and POST; client identifier prefixes `redirect_uri`,
 //! `x509_san_dns`, `x509_hash`, `decentralized_identifier` and `verifier_attestation`; the whole of DCQL; transaction data
-//! of registered types.
+//! of registered types; registration certificates in `verifier_info`.
 //! Not carried: `scope`, pre-registered clients, `openid_federation` as client identifier, signed requests by value, ISO
 //! mdoc; a request that needs one of them is refused with a code that says so.
 
@@ -18,4 +18,5 @@ pub mod signed_request;
 pub mod transaction_data;
 pub mod transaction_types;
 pub mod verifier_attestation;
+pub mod verifier_info;
 pub mod wallet_metadata;

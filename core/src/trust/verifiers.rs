@@ -13,6 +13,7 @@ pub struct VerifierTrust {
     attesters: Vec<Attester>,
     federations: Vec<FederationAnchor>,
     client_ids: Vec<String>,
+    registrars: Vec<TrustAnchor>,
     unknown_dids: bool,
     unsigned: bool,
 }
@@ -66,6 +67,18 @@ impl VerifierTrust {
     pub fn with_free_destinations(mut self, client_ids: Vec<String>) -> Self {
         self.client_ids = client_ids;
         self
+    }
+
+    /// Reads registration certificates of these registrars ([`registration`](super::registration)), and warns where a
+    /// verifier has none or asks for more than it says.
+    #[must_use]
+    pub fn with_registrars(mut self, registrars: Vec<TrustAnchor>) -> Self {
+        self.registrars = registrars;
+        self
+    }
+
+    pub(crate) fn registrars(&self) -> &[TrustAnchor] {
+        &self.registrars
     }
 
     pub(crate) fn attester(&self, issuer: &str) -> Option<&Attester> {

@@ -197,6 +197,7 @@ impl PresentationRequest {
             dcql_query: self.query.clone(),
             client_metadata,
             transaction_data: self.transaction_data.clone(),
+            verifier_info: Vec::new(),
             wallet_nonce: wallet_nonce.map(str::to_owned),
             purpose: Some(self.purpose.clone()),
             issued_at: Some(self.created_at),

@@ -13,8 +13,10 @@ use carekey_core::protocol::openid4vp::client_id::{ClientId, ClientIdPrefix};
 use carekey_core::protocol::openid4vp::request::AuthorizationRequest;
 use carekey_core::protocol::openid4vp::signed_request::{self, FEDERATION_ROLE, RequestKeyName};
 use carekey_core::protocol::openid4vp::verifier_attestation::VerifierAttestation;
+use carekey_core::protocol::openid4vp::verifier_info::VerifierInfo;
 use carekey_core::random::Random;
 use carekey_core::trust::federation::UnverifiedTrustChain;
+use carekey_core::trust::registration::UnverifiedRegistration;
 use carekey_core::{Error, Result};
 use carekey_service::keys::ServiceKeys;
 use url::Url;
@@ -26,6 +28,8 @@ pub(super) struct Identity {
     did: Did,
     attestation: Option<Attestation>,
     membership: Option<Membership>,
+    /// The registration certificate, as compact JWT.
+    registration: Option<String>,
 }
 
 /// The place in a federation.
@@ -77,24 +81,36 @@ impl Attestation {
     }
 }
 
+/// What wallets could not read is an error at the start.
+fn read_registration(path: &Path) -> std::io::Result<String> {
+    let named = |reason: &str| std::io::Error::other(format!("{}: {reason}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| named(&error.to_string()))?;
+    match UnverifiedRegistration::parse(text.trim(), &Limits::DEFAULT) {
+        Ok(_) => Ok(text.trim().to_owned()),
+        Err(error) => Err(named(error.detail())),
+    }
+}
+
 /// Name of the signing key in the DID document.
 const KEY: &str = "signing";
 
 impl Identity {
     /// `attestation` and `trust_chain` are the files of verifier attestation and trust chain, if there are any; they must
-    /// name the key of these `keys`.
+    /// name the key of these `keys`. `registration` is the file of the registration certificate.
     pub(super) fn open(
         keys: ServiceKeys,
         public_url: &Url,
         attestation: Option<&Path>,
         trust_chain: Option<&Path>,
+        registration: Option<&Path>,
     ) -> std::io::Result<Self> {
         let host = public_url.host_str().unwrap_or_default().to_owned();
         let did = did::web::from_url(public_url).map_err(std::io::Error::other)?;
         let signer = keys.signer();
         let attestation = attestation.map(|path| Attestation::read(path, &*signer)).transpose()?;
         let membership = trust_chain.map(|path| Membership::read(path, &*signer)).transpose()?;
-        Ok(Self { signer, keys, host, did, attestation, membership })
+        let registration = registration.map(read_registration).transpose()?;
+        Ok(Self { signer, keys, host, did, attestation, membership, registration })
     }
 
     pub(super) fn anchor(&self) -> Option<Vec<u8>> {
@@ -127,7 +143,10 @@ impl Identity {
         Ok(ClientId::new(prefix, &original))
     }
 
+    /// The request object, with what goes with every signed request.
     pub(super) fn sign(&self, request: &AuthorizationRequest) -> Result<String> {
+        let mut request = request.clone();
+        request.verifier_info.extend(self.registration.as_deref().map(VerifierInfo::registration));
         let key_name = match request.client_id.prefix() {
             ClientIdPrefix::DecentralizedIdentifier => {
                 RequestKeyName::Kid(self.did.with_fragment(KEY)?.to_string())
@@ -141,7 +160,7 @@ impl Identity {
             }
             _ => RequestKeyName::X5c(self.keys.chain().iter().map(|der| base64::encode(der)).collect()),
         };
-        signed_request::sign(request, &key_name, &*self.signer)
+        signed_request::sign(&request, &key_name, &*self.signer)
     }
 
     /// The algorithm that signs request objects.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::registered::{Registered, RegistrationReview};
 use super::{PresentationContext, answer, open, read};
 use crate::binding::claim::is_technical;
 use crate::binding::transaction::{StepUpRequest, visible};
@@ -40,6 +41,9 @@ pub struct PresentationReview {
     pub answerable: bool,
     /// Whether the answer will be encrypted to the verifier beyond the transport.
     pub encrypted: bool,
+    /// What registrars say about the verifier.
+    #[serde(default)]
+    pub registration: RegistrationReview,
     /// The authenticated request.
     pub(super) request: AuthorizationRequest,
 }
@@ -62,6 +66,13 @@ pub struct QueryReview {
     pub multiple: bool,
     /// The fitting credentials.
     pub candidates: Vec<Candidate>,
+    /// Claims that are asked for and that the verifier's registration does not cover; of all combinations that it would
+    /// take. Empty where there is no registration to compare with.
+    #[serde(default)]
+    pub beyond_registration: Vec<ClaimPath>,
+    /// Whether the registration does not cover this kind of credential at all.
+    #[serde(default)]
+    pub type_beyond_registration: bool,
 }
 
 /// A credential that fits a query.
@@ -92,6 +103,9 @@ pub struct ClaimReview {
     pub optional: bool,
     /// Whether it says something about keys, not about the person.
     pub technical: bool,
+    /// Whether the verifier asks for it without having registered that.
+    #[serde(default)]
+    pub beyond_registration: bool,
 }
 
 impl fmt::Debug for ClaimReview {
@@ -183,10 +197,11 @@ fn summary(
             TransactionData::Registered(one) => transactions.push(one),
         }
     }
+    let registered = Registered::of(authenticated, context);
     let queries: Vec<_> = query
         .credentials()
         .iter()
-        .map(|one| query_review(one, request, &step_up, credentials, context))
+        .map(|one| query_review(one, request, &step_up, &registered, credentials, context))
         .collect();
     let has = |id: &str| queries.iter().any(|one| one.id == id && !one.candidates.is_empty());
     let held: Vec<&str> = queries.iter().map(|one| one.id.as_str()).filter(|id| has(id)).collect();
@@ -202,6 +217,7 @@ fn summary(
         purpose: purpose.map(|purpose| visible(purpose)),
         answerable,
         encrypted,
+        registration: registered.into_review(),
         queries,
         step_up,
         transactions,
@@ -231,9 +247,11 @@ fn query_review(
     query: &CredentialQuery,
     request: &AuthorizationRequest,
     step_up: &Option<StepUpRequest>,
+    registered: &Registered,
     credentials: &[StoredCredential],
     context: &PresentationContext<'_>,
 ) -> QueryReview {
+    let beyond = registered.beyond(query);
     // Whether all other queries together would do without this one.
     let others =
         request.dcql_query.credentials().iter().map(CredentialQuery::id).filter(|id| *id != query.id());
@@ -249,13 +267,16 @@ fn query_review(
         id: query.id().to_owned(),
         required,
         multiple: query.multiple(),
-        candidates: fitting.filter_map(|credential| candidate(query, credential, context)).collect(),
+        candidates: fitting.filter_map(|credential| candidate(query, &beyond, credential, context)).collect(),
+        type_beyond_registration: registered.type_beyond(query),
+        beyond_registration: beyond,
     }
 }
 
 /// `None` where the credential lacks what is asked for: it counts as not there (section 6.4.2).
 fn candidate(
     query: &CredentialQuery,
+    beyond: &[ClaimPath],
     credential: &StoredCredential,
     context: &PresentationContext<'_>,
 ) -> Option<Candidate> {
@@ -272,7 +293,8 @@ fn candidate(
     let asked = selected.iter().map(|claim| {
         // What leaves anyway cannot be left out.
         let optional = read.is_selective() && !query.is_mandatory(claim);
-        claim_review(claim, optional, credential, leaves.claims())
+        let beyond_registration = beyond.contains(claim.path());
+        ClaimReview { beyond_registration, ..claim_review(claim, optional, credential, leaves.claims()) }
     });
     let beside = beside(credential.format, leaves.claims()).into_iter();
     // Of a selective credential no more than was asked for leaves inside an object; of others the whole object.
@@ -287,6 +309,7 @@ fn candidate(
         values: vec![value.clone()],
         optional: false,
         technical: is_technical(credential.format, &path),
+        beyond_registration: false,
         path,
     });
     Some(Candidate {
@@ -321,6 +344,7 @@ fn claim_review(
         values: path.select(leaves).unwrap_or_default().into_iter().cloned().collect(),
         optional,
         technical: is_technical(credential.format, &path),
+        beyond_registration: false,
         path,
     }
 }

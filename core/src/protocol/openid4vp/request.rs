@@ -7,6 +7,7 @@ use url::Url;
 use super::client_id::{ClientId, ClientIdPrefix};
 use super::dcql::DcqlQuery;
 use super::link::web_url;
+use super::verifier_info::VerifierInfo;
 use crate::clock::UnixTime;
 use crate::credential::CredentialFormat;
 use crate::error::{Error, Result};
@@ -110,6 +111,8 @@ pub struct AuthorizationRequest {
     pub client_metadata: ClientMetadata,
     /// `transaction_data`: the base64url strings as sent.
     pub transaction_data: Vec<String>,
+    /// `verifier_info`: what others attest about the verifier.
+    pub verifier_info: Vec<VerifierInfo>,
     /// Echo of the wallet's own nonce (section 5.10).
     pub wallet_nonce: Option<String>,
     /// [`PURPOSE_PARAMETER`].
@@ -243,6 +246,7 @@ impl AuthorizationRequest {
             )?,
             client_metadata: ClientMetadata::from_value(claims.get("client_metadata"))?,
             transaction_data: transaction_data(claims.get("transaction_data"))?,
+            verifier_info: VerifierInfo::parse_all(claims.get("verifier_info"))?,
             wallet_nonce: text("wallet_nonce")?.map(str::to_owned),
             purpose: text(PURPOSE_PARAMETER)?.map(str::to_owned),
             issued_at: jwt::time(claims, "iat")?,
@@ -304,6 +308,9 @@ impl AuthorizationRequest {
         put("client_metadata", self.client_metadata.to_value());
         if !self.transaction_data.is_empty() {
             put("transaction_data", json!(self.transaction_data));
+        }
+        if !self.verifier_info.is_empty() {
+            put("verifier_info", self.verifier_info.iter().map(VerifierInfo::to_value).collect());
         }
         if let Some(nonce) = &self.wallet_nonce {
             put("wallet_nonce", nonce.as_str().into());

@@ -19,6 +19,8 @@ use crate::x509::UnverifiedChain;
 
 /// Clock difference that is forgiven, in seconds.
 const SKEW: i64 = 60;
+/// `organizationIdentifier` (X.520): how registers name a legal person (ETSI EN 319 412-1 clause 5.1.4).
+const ORGANIZATION_IDENTIFIER: &str = "2.5.4.97";
 
 /// How a request object names the key that signed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +115,10 @@ pub struct VerifierIdentity {
     /// federation's anchor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchor: Option<String>,
+    /// Under which identifiers a registrar may know it, authenticated: the client identifier, and the
+    /// `organizationIdentifier` of its certificate. Empty where it was not authenticated.
+    #[serde(default)]
+    pub identifiers: Vec<String>,
 }
 
 /// A request whose sender was authenticated as far as its client identifier allows.
@@ -244,7 +250,10 @@ impl UnverifiedRequest {
         };
         let authentication = VerifierAuthentication::Certificate;
         let anchor = Some(verified.anchor_subject().to_owned());
-        Ok((verified.leaf_key().clone(), VerifierIdentity { name, authentication, trusted: true, anchor }))
+        let own = verified.leaf().subject_attribute(ORGANIZATION_IDENTIFIER).map(str::to_owned);
+        let identifiers = std::iter::once(client_id.as_str().to_owned()).chain(own).collect();
+        let verifier = VerifierIdentity { name, authentication, trusted: true, anchor, identifiers };
+        Ok((verified.leaf_key().clone(), verifier))
     }
 
     fn by_did(&self, evidence: &RequestEvidence<'_>) -> Result<(PublicKey, VerifierIdentity)> {
@@ -266,7 +275,9 @@ impl UnverifiedRequest {
         }
         let name = did.as_str().to_owned();
         let anchor = trusted.then(|| name.clone());
-        Ok((key, VerifierIdentity { name, authentication: VerifierAuthentication::Did, trusted, anchor }))
+        let authentication = VerifierAuthentication::Did;
+        let identifiers = vec![self.request.client_id.as_str().to_owned()];
+        Ok((key, VerifierIdentity { name, authentication, trusted, anchor, identifiers }))
     }
 
     /// Sections 5.9.3 and 12: an attestation of a trusted issuer names this verifier and the key that signed the request.
@@ -287,7 +298,9 @@ impl UnverifiedRequest {
         }
         let authentication = VerifierAuthentication::Attestation;
         let anchor = Some(attestation.issuer().to_owned());
-        Ok((attested.key, VerifierIdentity { name: attested.subject, authentication, trusted: true, anchor }))
+        let identifiers = vec![self.request.client_id.as_str().to_owned()];
+        let name = attested.subject;
+        Ok((attested.key, VerifierIdentity { name, authentication, trusted: true, anchor, identifiers }))
     }
 
     /// Section 5.9.3, `openid_federation`: the chain is the verifier's, leads to an anchor of the wallet, and gives key and
@@ -325,10 +338,11 @@ impl UnverifiedRequest {
             let detail = "the federation does not allow the address of the answer";
             return Err(Error::untrusted("response_uri_foreign", detail));
         }
+        let identifiers = vec![self.request.client_id.as_str().to_owned()];
         let request = self.request.with_client_metadata(&Value::Object(metadata))?;
         let authentication = VerifierAuthentication::Federation;
         let anchor = Some(verified.anchor().to_owned());
-        let verifier = VerifierIdentity { name, authentication, trusted: true, anchor };
+        let verifier = VerifierIdentity { name, authentication, trusted: true, anchor, identifiers };
         Ok(AuthenticatedRequest { request, verifier })
     }
 }
@@ -357,8 +371,8 @@ impl AuthenticatedRequest {
                 ));
             }
         };
-        let verifier =
-            VerifierIdentity { name: name.to_owned(), authentication, trusted: false, anchor: None };
+        let (name, identifiers) = (name.to_owned(), Vec::new());
+        let verifier = VerifierIdentity { name, authentication, trusted: false, anchor: None, identifiers };
         Ok(Self { request, verifier })
     }
 
