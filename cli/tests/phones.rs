@@ -15,8 +15,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use carekey_core::encoding::base64url;
-use carekey_core::holder::wallet::{AuthenticatorSource, GroupBy, Prompt, SoftwareDevice};
-use carekey_core::vault::PlatformError;
+use carekey_core::holder::wallet::{AuthenticatorSource, CredentialSummary, GroupBy, Prompt, SoftwareDevice};
+use carekey_core::vault::{MemoryStorage, PlatformError};
 use carekey_wallet_ffi::{
     IssuanceSession, PresentationSession, TrustedIssuers, TrustedVerifiers, Wallet, WalletConfig,
     WalletError, open_wallet,
@@ -46,8 +46,14 @@ fn prompt() -> Prompt {
 struct Phone {
     demo: Demo,
     device: Arc<SoftwareDevice>,
+    storage: Arc<MemoryStorage>,
     wallet: Option<Arc<Wallet>>,
     recovery_code: String,
+    backup: Vec<u8>,
+    /// The wallet on the phone that was lost, and its recovery code.
+    lost: Option<(Arc<Wallet>, String)>,
+    /// Where the browser came back to.
+    returned: String,
     offered: Value,
     requested: Value,
     issuance: Option<Arc<IssuanceSession>>,
@@ -60,9 +66,13 @@ impl Phone {
     fn new(demo: Demo) -> Self {
         Self {
             demo,
-            device: Arc::new(SoftwareDevice::new()),
+            device: Arc::default(),
+            storage: Arc::default(),
             wallet: None,
             recovery_code: String::new(),
+            backup: Vec::new(),
+            lost: None,
+            returned: String::new(),
             offered: Value::Null,
             requested: Value::Null,
             issuance: None,
@@ -96,10 +106,14 @@ impl Phone {
                 dids: Vec::new(),
                 unknown_dids: false,
                 unsigned: false,
+                registrars: Vec::new(),
             },
             authenticator: AuthenticatorSource::Embedded,
             prefer_strongbox: true,
             copies: 1,
+            reuse_last_copy: false,
+            redirect_uri: Some(text(&told["app"]["redirect_uri"])),
+            transaction_types: Vec::new(),
             lock_after_secs: 300,
         }
     }
@@ -108,14 +122,19 @@ impl Phone {
     async fn act(&mut self, step: &Value) -> Result<Seen, WalletError> {
         let text = |name: &str| step[name].as_str().unwrap_or_default();
         match text("do") {
-            "open" => self.wallet = Some(open_wallet(self.config(), platform::of(&self.device)).await?),
+            // The app is killed and started again, or started for the first time.
+            "open" | "restart" => {
+                let platform = platform::of(&self.device, &self.storage);
+                self.wallet = Some(open_wallet(self.config(), platform).await?);
+            }
             "add_hardware_entry" => {
                 self.wallet().vault().add_hardware_entry(text("label").into()).await?;
             }
             "create_recovery_code" => {
                 self.recovery_code = self.wallet().vault().create_recovery_code(text("label").into()).await?;
             }
-            "offer" => self.offered = self.demo.offer(&step["kinds"], &step["tx_code"]).await,
+            "offer" => self.offered = self.demo.offer(step, &self.offered).await,
+            "approve_offer" => self.demo.approve(&self.offered).await,
             "review_offer" => {
                 let link = self.offered["credential_offer_uri"].as_str().unwrap();
                 let session = self.wallet().begin_issuance(link.into()).await?;
@@ -125,6 +144,7 @@ impl Phone {
                     ("issuer", json!(details.issuer_name)),
                     ("offered", json!(details.credentials.len())),
                     ("needs_code", json!(details.tx_code.is_some())),
+                    ("signs_in", json!(details.signs_in)),
                 ]));
             }
             "accept" => {
@@ -135,8 +155,61 @@ impl Phone {
                     _ => None,
                 };
                 let code = code.map(str::to_owned);
-                let collected = self.issuance.as_ref().unwrap().accept(code, prompt()).await?;
-                return Ok(BTreeMap::from([("collected", json!(collected.len()))]));
+                let outcome = self.issuance.as_ref().unwrap().accept(code, prompt()).await?;
+                return Ok(BTreeMap::from([
+                    ("collected", json!(outcome.credentials.len())),
+                    ("waiting", json!(outcome.waiting.len())),
+                ]));
+            }
+            "sign_in" => {
+                let url = self.issuance.as_ref().unwrap().sign_in().await?;
+                self.returned = self.demo.browse(&url, self.offered["tx_code"].as_str().unwrap()).await;
+            }
+            "resume" => {
+                let foreign = step["of_somebody_else"] == true;
+                let returned =
+                    if foreign { self.returned.replace("state=", "state=x") } else { self.returned.clone() };
+                self.issuance.as_ref().unwrap().resume(returned).await?;
+            }
+            "check_pending" => {
+                let report = self.wallet().check_pending().await?;
+                return Ok(BTreeMap::from([
+                    ("arrived", json!(report.arrived.len())),
+                    ("waiting", json!(report.waiting.len())),
+                ]));
+            }
+            "refresh" => {
+                let mut refreshed = 0;
+                for one in self.wallet().credentials().await? {
+                    if one.configuration_id == text("kind") {
+                        refreshed += self.wallet().credential(one.id).await?.refresh(prompt()).await?.len();
+                    }
+                }
+                return Ok(BTreeMap::from([("refreshed", json!(refreshed))]));
+            }
+            "refresh_due" => {
+                let report = self.wallet().refresh_due(None).await?;
+                return Ok(BTreeMap::from([
+                    ("refreshed", json!(report.refreshed.len())),
+                    ("left", json!(report.left.len())),
+                ]));
+            }
+            "refresh_status" => {
+                self.wallet().refresh_status().await?;
+            }
+            "export_backup" => self.backup = self.wallet().vault().export_backup().await?,
+            "lose_phone" => {
+                self.lost = self.wallet.take().map(|wallet| (wallet, self.recovery_code.clone()));
+                (self.device, self.storage) = (Arc::default(), Arc::default());
+            }
+            "import_backup" => {
+                let own = text("code_of") == "new phone";
+                let code = if own { &self.recovery_code } else { &self.lost.as_ref().unwrap().1 };
+                let restored = self.wallet().vault().import_backup(self.backup.clone(), code.clone()).await?;
+                return Ok(BTreeMap::from([
+                    ("restored", json!(restored.reenrol.len())),
+                    ("known", json!(restored.known)),
+                ]));
             }
             "request" => {
                 let hospital = self.demo.told["hospital"].as_str().unwrap().trim_end_matches('/');
@@ -206,12 +279,8 @@ impl Phone {
         Ok(match what {
             "lock_state" => snake(&self.wallet().lock_state()),
             "entries" => json!(self.wallet().vault().entries().await?.len()),
-            "states" => {
-                let all = self.wallet().credentials().await?;
-                let mut states: Vec<Value> = all.iter().map(|one| snake(&one.state)).collect();
-                states.sort_by_key(Value::to_string);
-                Value::Array(states)
-            }
+            "states" => states(&self.wallet().credentials().await?),
+            "states_on_the_lost_phone" => states(&self.lost.as_ref().unwrap().0.refresh_status().await?),
             "portal" => self.demo.state(&self.requested).await,
             _ => panic!("nobody can see {what}"),
         })
@@ -225,7 +294,7 @@ impl Phone {
             Some("not_enrolled") => self.device.fail_next(PlatformError::BiometryNotEnrolled),
             Some(other) => panic!("nobody answers {other}"),
         }
-        let before = self.device.prompts();
+        let (device, before) = (self.device.clone(), self.device.prompts());
         let mut seen = match self.act(step).await {
             Ok(mut seen) => {
                 seen.insert("error", Value::Null);
@@ -241,7 +310,7 @@ impl Phone {
                 ])
             }
         };
-        seen.insert("prompts", json!(self.device.prompts() - before));
+        seen.insert("prompts", json!(device.prompts() - before));
         let mut expected = json!({ "error": null, "prompts": 0 });
         for (what, value) in step["expect"].as_object().into_iter().flatten() {
             expected[what] = value.clone();
@@ -254,6 +323,12 @@ impl Phone {
             assert_eq!(found, *wanted, "{what} after {step}");
         }
     }
+}
+
+fn states(all: &[CredentialSummary]) -> Value {
+    let mut states: Vec<Value> = all.iter().map(|one| snake(&one.state)).collect();
+    states.sort_by_key(Value::to_string);
+    Value::Array(states)
 }
 
 /// `ReenrolmentNeeded` as `reenrolment_needed`.
@@ -272,12 +347,12 @@ fn snake(variant: &impl std::fmt::Debug) -> Value {
 async fn the_scenario_on_small_stacks() {
     let scenario: Value = serde_json::from_str(SCENARIO).unwrap();
     let steps = scenario["steps"].as_array().unwrap();
-    assert!(steps.len() > 50, "{} steps", steps.len());
+    assert!(steps.len() > 100, "{} steps", steps.len());
     let mut phone = Phone::new(Demo::start());
     for step in steps {
-        on_a_small_stack(phone.live_through(step));
+        on_a_small_stack(Box::pin(phone.live_through(step)));
     }
-    on_a_small_stack(everything_else(&phone));
+    on_a_small_stack(Box::pin(everything_else(&phone)));
 }
 
 /// The exported calls that the scenario has no step for.
@@ -295,10 +370,12 @@ async fn everything_else(phone: &Phone) {
     assert_eq!(refused.explain().code, "platform_not_available");
     wallet.lock();
     wallet.unlock_older_state(None, prompt()).await.unwrap();
-    let newest = wallet.vault().entries().await.unwrap().pop().unwrap();
+    let newest = wallet.vault().add_hardware_entry("Once more".into()).await.unwrap();
     wallet.vault().remove_entry(newest.id).await.unwrap();
     assert_eq!(wallet.vault().entries().await.unwrap().len(), 2);
     assert_eq!(wallet.refresh_status().await.unwrap().len(), 2);
+    digital(phone).await;
+    given_up(phone).await;
     let backup = wallet.vault().export_backup().await.unwrap();
     wallet.erase().await.unwrap();
     assert_eq!(phone.device.aliases(), Vec::<String>::new());
@@ -309,4 +386,42 @@ async fn everything_else(phone: &Phone) {
     let restored = wallet.vault().import_backup(backup, phone.recovery_code.clone()).await.unwrap();
     assert_eq!((restored.reenrol.len(), restored.known), (2, 0));
     assert_eq!(phone.see("states").await.unwrap(), json!(["reenrolment_needed", "reenrolment_needed"]));
+}
+
+/// A page asks through the platform.
+async fn digital(phone: &Phone) {
+    let portal = phone.demo.told["portal"].as_str().unwrap().trim_end_matches('/');
+    let body = json!({ "template": "patient_identity", "purpose": "Open your record", "min_level": "uv",
+        "response_mode": "dc_api.jwt", "expected_origins": [portal] });
+    let request = phone.demo.request(&body).await;
+    let (json, origin) = (request["digital"].to_string(), portal.to_owned());
+    let session = phone.wallet().begin_digital_presentation(json, origin).await.unwrap();
+    let selection = session.default_selection().unwrap();
+    let outcome = session.approve(selection, prompt()).await.unwrap();
+    let answer: Value = serde_json::from_str(&outcome.platform_response.unwrap()).unwrap();
+    assert!(answer["data"]["response"].is_string());
+}
+
+/// Offers that the person does not want after all, and answers that nobody waits for.
+async fn given_up(phone: &Phone) {
+    let kept = phone.device.aliases().len();
+    let step = json!({ "kinds": ["patient_identity"], "tx_code": false, "approval": true });
+    for accepted in [false, true] {
+        let offer = phone.demo.offer(&step, &Value::Null).await;
+        let link = offer["credential_offer_uri"].as_str().unwrap().to_owned();
+        let session = phone.wallet().begin_issuance(link).await.unwrap();
+        if accepted {
+            session.accept(None, prompt()).await.unwrap();
+        } else {
+            phone.device.fail_next(PlatformError::UserCancelled);
+            session.accept(None, prompt()).await.unwrap_err();
+            session.abandon().await.unwrap();
+        }
+    }
+    for pending in phone.wallet().pending().await.unwrap() {
+        phone.wallet().cancel_pending(pending.id).await.unwrap();
+    }
+    assert_eq!(phone.device.aliases().len(), kept);
+    let unknown = phone.wallet().resume_issuance("https://app.example/?state=x&code=y".into()).await;
+    assert_eq!(unknown.err().unwrap().explain().code, "sign_in_unknown");
 }

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::clock::UnixTime;
 use crate::credential::CredentialFormat;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::key::PublicKey;
 
 pub use crate::protocol::openid4vci::metadata::LogoReference;
@@ -81,6 +81,11 @@ pub trait HolderKeys: Send + Sync {
     /// # Errors
     /// When the key store refuses.
     async fn delete(&self, alias: &str) -> Result<()>;
+}
+
+/// Whether it was the person's or the device's no to a prompt: the same thing can be tried again, with the same keys.
+pub(crate) fn is_persons_no(error: &Error) -> bool {
+    matches!(error.code(), "user_cancelled" | "biometry_lockout" | "biometry_not_enrolled")
 }
 
 /// The WebAuthn credential (AK) that an issuer bound into a credential.

@@ -179,6 +179,8 @@ impl HttpClient for Wire {
 struct Keys {
     held: Mutex<HashMap<String, SoftwareKey>>,
     prompts: Mutex<usize>,
+    /// What the person does at the next prompts.
+    no: Mutex<Vec<&'static str>>,
 }
 
 #[async_trait]
@@ -195,7 +197,11 @@ impl HolderKeys for Keys {
 
     async fn sign(&self, items: Vec<SignItem>) -> Result<Vec<Vec<u8>>> {
         // Only holder keys may ask the person.
-        *self.prompts.lock().unwrap() += usize::from(items.iter().any(|item| item.alias.starts_with("hk-")));
+        let asks = items.iter().any(|item| item.alias.starts_with("hk-"));
+        *self.prompts.lock().unwrap() += usize::from(asks);
+        if let Some(code) = self.no.lock().unwrap().pop().filter(|_| asks) {
+            return Err(Error::refused(code, "the person says no"));
+        }
         let held = self.held.lock().unwrap();
         let missing = || Error::unavailable("hk_missing", "no such key");
         items.iter().map(|item| held.get(&item.alias).ok_or_else(missing)?.sign(&item.message)).collect()
@@ -647,6 +653,34 @@ fn reassemble(old: &RegistrationResponse, new: &RegistrationResponse) -> Registr
     let mut mixed = old.clone();
     mixed.response.client_data_json = new.response.client_data_json.clone();
     mixed
+}
+
+#[tokio::test]
+async fn a_closed_prompt_keeps_the_keys_and_giving_up_forgets_them() {
+    let world = World::new(Naming::DidJwk, |settings| settings.wallets.clear());
+    let before = world.keys.held.lock().unwrap().len();
+    for code in ["user_cancelled", "biometry_lockout", "biometry_not_enrolled"] {
+        let prepared = world.prepare(&["patient_identity"]).await.unwrap();
+        world.keys.no.lock().unwrap().push(code);
+        let (held, sent) = (world.keys.held.lock().unwrap().len(), world.wire.requests.lock().unwrap().len());
+        assert_eq!(issuance::finish(&prepared, None, &world.context()).await.unwrap_err().code(), code);
+        assert_eq!(world.keys.held.lock().unwrap().len(), held);
+        let sent = world.wire.requests.lock().unwrap()[sent..].to_vec();
+        assert!(!sent.iter().any(|path| path == "/oid4vci/credential"), "{sent:?}");
+        if code == "user_cancelled" {
+            issuance::abandon(&prepared, &world.context()).await;
+            assert_eq!(world.keys.held.lock().unwrap().len(), before);
+        } else {
+            let finished = issuance::finish(&prepared, None, &world.context()).await.unwrap();
+            assert_eq!(finished.credentials.len(), 1);
+        }
+    }
+    // Any other failure of the key store ends the collection.
+    let before = world.keys.held.lock().unwrap().len();
+    let prepared = world.prepare(&["patient_identity"]).await.unwrap();
+    world.keys.no.lock().unwrap().push("platform_unexpected");
+    issuance::finish(&prepared, None, &world.context()).await.unwrap_err();
+    assert_eq!(world.keys.held.lock().unwrap().len(), before);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What the whole-system tests and benchmarks share.
 
+pub mod handset;
 pub mod phone;
 pub mod securing;
 #[cfg(feature = "oracles")]

@@ -6,85 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use carekey_core::did::resolver::Offline;
 use carekey_core::holder::http::{HttpClient, HttpRequest, HttpResponse};
 use carekey_core::holder::wallet::platform::PlatformError;
 use carekey_core::holder::wallet::{
-    ActivityKind, Advice, AuthenticatorSource, CredentialState, GroupBy, LockState, Prompt, RequestWarning,
-    SoftwareDevice, Wallet, WalletConfig, WalletError, WalletPlatform,
+    ActivityKind, Advice, CredentialState, GroupBy, LockState, RequestWarning, WalletError,
 };
 use carekey_core::random::SystemRandom;
-use carekey_core::vault::{MemoryAnchor, MemoryStorage, UnlockKind};
-use carekey_tests::world::{Records, WALLET, World, text};
+use carekey_core::vault::UnlockKind;
+use carekey_tests::handset::{BOTH, Phone, collect, identity, prompt};
+use carekey_tests::world::{Records, World, text};
 use serde_json::json;
-
-struct Phone {
-    device: Arc<SoftwareDevice>,
-    storage: Arc<MemoryStorage>,
-    anchor: Arc<MemoryAnchor>,
-    copies: u32,
-}
-
-impl Phone {
-    fn new() -> Self {
-        Self { device: Arc::default(), storage: Arc::default(), anchor: Arc::default(), copies: 1 }
-    }
-
-    async fn wallet(&self, world: &World) -> Arc<Wallet> {
-        self.wallet_over(world, world.http.clone()).await
-    }
-
-    async fn wallet_over(&self, world: &World, http: Arc<dyn HttpClient>) -> Arc<Wallet> {
-        let (issuers, verifiers) = world.trust();
-        let config = WalletConfig {
-            client_id: WALLET.to_owned(),
-            rp_id: "localhost".to_owned(),
-            name: "Test wallet".to_owned(),
-            origin: WALLET.to_owned(),
-            locale: "en".to_owned(),
-            authenticator: AuthenticatorSource::Embedded,
-            prefer_strongbox: false,
-            copies: self.copies,
-            lock_after_secs: 300,
-            issuers,
-            verifiers,
-        };
-        let platform = WalletPlatform {
-            keys: self.device.clone(),
-            storage: self.storage.clone(),
-            anchor: Some(self.anchor.clone()),
-            wrapper: Some(self.device.clone()),
-            passkeys: None,
-            http,
-            dids: Arc::new(Offline),
-            log: None,
-            clock: world.clock.clone(),
-            random: Arc::new(SystemRandom),
-        };
-        Wallet::open(config, platform).await.unwrap()
-    }
-
-    /// A wallet with two ways to unlock; returns the recovery code.
-    async fn set_up(&self, world: &World) -> (Arc<Wallet>, String) {
-        let wallet = self.wallet(world).await;
-        wallet.add_hardware_entry("This phone").await.unwrap();
-        let code = wallet.create_recovery_code("Recovery code").await.unwrap();
-        (wallet, code.expose().clone())
-    }
-}
-
-fn prompt() -> Prompt {
-    Prompt { title: "CareKey".into(), reason: "Is it you?".into(), cancel_label: "Cancel".into() }
-}
-
-const BOTH: [&str; 2] = ["patient_identity", "insurance_coverage"];
-
-async fn collect(world: &World, wallet: &Arc<Wallet>) {
-    let offer = world.offer(&BOTH, true).await;
-    let session = wallet.begin_issuance(text(&offer, "credential_offer_uri")).await.unwrap();
-    let code = text(&offer, "tx_code");
-    assert_eq!(session.accept(Some(code), &prompt()).await.unwrap().len(), 2);
-}
 
 #[tokio::test]
 async fn one_prompt_to_collect_two_credentials_and_one_to_show_them() {
@@ -104,6 +35,8 @@ async fn one_prompt_to_collect_two_credentials_and_one_to_show_them() {
 
     let session = wallet.begin_issuance(link).await.unwrap();
     assert_eq!(session.details().credentials.len(), 2);
+    assert!(session.details().credentials.iter().all(|one| one.format == "dc+sd-jwt"));
+    assert!(!session.details().signs_in);
     assert!(session.details().tx_code.as_ref().unwrap().digits_only);
     let error = session.accept(None, &prompt()).await.unwrap_err();
     assert_eq!((error.code(), error.advice()), ("tx_code_missing", Advice::EnterAgain));
@@ -113,7 +46,8 @@ async fn one_prompt_to_collect_two_credentials_and_one_to_show_them() {
     assert_eq!(cancelled, WalletError::UserCancelled);
     let before = phone.device.prompts();
     let received = session.accept(None, &prompt()).await.unwrap();
-    assert_eq!((received.len(), phone.device.prompts() - before), (2, 1));
+    assert!(received.waiting.is_empty());
+    assert_eq!((received.credentials.len(), phone.device.prompts() - before), (2, 1));
     assert_eq!(session.accept(None, &prompt()).await.unwrap_err().code(), "session_over");
 
     // After a lock and an unlock by the code, everything is there.
@@ -440,11 +374,6 @@ async fn each_copy_is_shown_once_and_an_empty_credential_says_so() {
     let request = world.ask_identity("direct_post.jwt").await;
     let session = wallet.begin_presentation(text(&request, "request_uri")).await.unwrap();
     assert!(!session.details().answerable);
-}
-
-async fn identity(wallet: &Wallet) -> carekey_core::holder::wallet::CredentialSummary {
-    let all = wallet.credentials().await.unwrap();
-    all.into_iter().find(|one| one.configuration_id == "patient_identity").unwrap()
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use carekey_core::authenticator::{Behaviour, SoftwareAuthenticator};
 use carekey_core::did::resolver::Offline;
 use carekey_core::encoding::{base64url, sha256};
 use carekey_core::holder::http::{HttpClient, HttpRequest, HttpResponse};
+use carekey_core::holder::presentation::PresentationRules;
 use carekey_core::holder::wallet::platform::PlatformError;
 use carekey_core::holder::wallet::{
     AuthenticatorSource, LockState, PasskeyClient, Prompt, SoftwareDevice, Wallet, WalletConfig, WalletError,
@@ -100,9 +101,12 @@ async fn wallet(
         authenticator: AuthenticatorSource::Passkey,
         prefer_strongbox: false,
         copies: 1,
+        reuse_last_copy: false,
+        redirect_uri: None,
         lock_after_secs: 300,
         issuers,
         verifiers,
+        rules: PresentationRules::default(),
     };
     let platform = WalletPlatform {
         keys: Arc::new(SoftwareDevice::new()),

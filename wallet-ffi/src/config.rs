@@ -1,8 +1,12 @@
 //! Who the wallet is and whom it trusts.
 
 use carekey_core::did::Did;
+use carekey_core::holder::presentation::PresentationRules;
 use carekey_core::holder::wallet as core;
 use carekey_core::holder::wallet::AuthenticatorSource;
+use carekey_core::protocol::openid4vp::transaction_types::{
+    self, FieldKind, TransactionType, TransactionTypes,
+};
 use carekey_core::trust::{IssuerRule, IssuerTrust, VerifierTrust};
 use carekey_core::x509::TrustAnchor;
 use carekey_core::{Error, Result};
@@ -43,9 +47,59 @@ pub struct WalletConfig {
     /// only, so that two cannot tell that it was the same person. 1: one copy, shown to all.
     #[uniffi(default = 1)]
     pub copies: u32,
+    /// Whether the last copy is shown again where the issuer gives no fresh ones, rather than that the credential cannot
+    /// be shown any more. The person is warned: those who see it can tell that it was the same person.
+    #[uniffi(default = false)]
+    pub reuse_last_copy: bool,
+    /// Where issuers send the browser back to after a sign-in, as registered with them; without it, offers that want a
+    /// sign-in cannot be accepted.
+    #[uniffi(default = None)]
+    pub redirect_uri: Option<String>,
+    /// What the app can show in full when a verifier asks the person to approve it; requests with anything else are
+    /// refused. The biometric step-up is always known.
+    #[uniffi(default = [])]
+    pub transaction_types: Vec<TransactionKind>,
     /// Seconds without use after which the wallet locks itself.
     #[uniffi(default = 300)]
     pub lock_after_secs: i64,
+}
+
+/// A kind of transaction that a verifier may ask the person to approve (OpenID4VP `transaction_data`).
+#[derive(Debug, Clone, uniffi::Record)]
+pub struct TransactionKind {
+    /// The value of `type`: a URL or URN.
+    pub name: String,
+    /// What it is, in the person's language.
+    pub title: String,
+    /// Its members, in the order in which they are shown; any other is refused.
+    pub fields: Vec<TransactionField>,
+}
+
+/// One member of a kind of transaction.
+#[derive(Debug, Clone, uniffi::Record)]
+pub struct TransactionField {
+    /// The member's name.
+    pub name: String,
+    /// Its name in the person's language.
+    pub label: String,
+    /// What it holds.
+    pub kind: FieldKind,
+    /// Whether it may be absent.
+    #[uniffi(default = false)]
+    pub optional: bool,
+}
+
+/// What a member of a transaction holds.
+#[uniffi::remote(Enum)]
+pub enum FieldKind {
+    /// 1 to 500 characters.
+    Text,
+    /// A whole number.
+    Integer,
+    /// True or false.
+    Boolean,
+    /// A list of texts.
+    Texts,
 }
 
 /// Issuers that a rule vouches for.
@@ -83,6 +137,10 @@ pub struct TrustedVerifiers {
     /// Whether unsigned requests are taken; their verifier is shown as not authenticated.
     #[uniffi(default = false)]
     pub unsigned: bool,
+    /// Certificates of registrars, each in DER: with any, the person is warned of a verifier that shows no registration
+    /// or asks for more than it says.
+    #[uniffi(default = [])]
+    pub registrars: Vec<Vec<u8>>,
 }
 
 impl TryFrom<WalletConfig> for core::WalletConfig {
@@ -102,6 +160,14 @@ impl TryFrom<WalletConfig> for core::WalletConfig {
             lock_after_secs: config.lock_after_secs,
             issuers: IssuerTrust::new(issuers),
             verifiers: config.verifiers.try_into()?,
+            reuse_last_copy: config.reuse_last_copy,
+            redirect_uri: config.redirect_uri,
+            rules: PresentationRules {
+                transaction_types: TransactionTypes::new(
+                    config.transaction_types.into_iter().map(TransactionType::from).collect(),
+                )?,
+                ..PresentationRules::default()
+            },
         })
     }
 }
@@ -126,6 +192,7 @@ impl TryFrom<TrustedVerifiers> for VerifierTrust {
 
     fn try_from(rule: TrustedVerifiers) -> Result<Self> {
         let mut trust = Self::new(anchors(&rule.anchors)?, dids(&rule.dids)?);
+        trust = trust.with_registrars(anchors(&rule.registrars)?);
         if rule.unknown_dids {
             trust = trust.with_unknown_dids();
         }
@@ -133,6 +200,18 @@ impl TryFrom<TrustedVerifiers> for VerifierTrust {
             trust = trust.with_unsigned();
         }
         Ok(trust)
+    }
+}
+
+impl From<TransactionKind> for TransactionType {
+    fn from(kind: TransactionKind) -> Self {
+        let fields = kind.fields.into_iter().map(|field| transaction_types::TransactionField {
+            name: field.name,
+            label: field.label,
+            kind: field.kind,
+            optional: field.optional,
+        });
+        Self { name: kind.name, title: kind.title, fields: fields.collect() }
     }
 }
 

@@ -13,12 +13,15 @@ pub mod records;
 pub mod vault;
 pub mod wallet;
 
-pub use config::{TrustedIssuers, TrustedVerifiers, WalletConfig};
+pub use config::{TransactionField, TransactionKind, TrustedIssuers, TrustedVerifiers, WalletConfig};
 pub use error::{ErrorFacts, WalletError};
 pub use issuance::IssuanceSession;
 pub use platform::WalletPlatform;
 pub use presentation::{PresentationSession, SelectedCredential};
 pub use vault::Vault;
-pub use wallet::{Credential, Wallet, library_version, open_wallet};
+pub use wallet::{
+    Credential, NotRefreshed, PendingReport, RefreshReport, RefusedCredential, Wallet, library_version,
+    open_wallet,
+};
 
 uniffi::setup_scaffolding!();

@@ -4,8 +4,9 @@ use carekey_core::UnixTime;
 use carekey_core::attestation::level::AssuranceLevel;
 use carekey_core::holder::wallet::{
     Activity, ActivityKind, CandidateChoice, ClaimChoice, ClaimText, CredentialDetails, CredentialGroup,
-    CredentialState, CredentialSummary, EntrySummary, GroupBy, LockState, OfferDetails, OfferedDetails,
-    PresentationOutcome, QueryChoice, RequestDetails, RequestWarning, TxCodeDetails,
+    CredentialState, CredentialSummary, EntrySummary, GroupBy, IssuanceOutcome, LockState, OfferDetails,
+    OfferedDetails, PendingCredential, PresentationOutcome, QueryChoice, RegistrationDetails, RequestDetails,
+    RequestWarning, TransactionDetails, TransactionLine, TxCodeDetails, UsedUp, WhenUsedUp,
 };
 use carekey_core::protocol::openid4vp::signed_request::VerifierAuthentication;
 use carekey_core::vault::UnlockKind;
@@ -60,7 +61,7 @@ pub enum CredentialState {
     ExpiresSoon,
     /// Its time is over.
     Expired,
-    /// Every single-use copy was shown: refill it.
+    /// Every single-use copy was shown: see `when_used_up`.
     NoCopyLeft,
     /// Its keys are gone: collect it again from the issuer.
     ReenrolmentNeeded,
@@ -111,6 +112,49 @@ pub struct CredentialSummary {
     pub state: CredentialState,
     /// Whether `logo` has a picture.
     pub has_logo: bool,
+    /// Whether the issuer gave the right to fetch fresh copies.
+    pub renewable: bool,
+    /// What comes after the last single-use copy.
+    pub when_used_up: WhenUsedUp,
+}
+
+/// What comes after the last single-use copy of a credential.
+#[uniffi::remote(Enum)]
+pub enum WhenUsedUp {
+    /// It has no single-use copies: it can be shown as often as the person wants.
+    NotSingleUse,
+    /// The wallet fetches fresh copies: `refresh_due`.
+    Refill,
+    /// The last copy is shown again: those who see it can tell that it was the same person.
+    Reuse,
+    /// It cannot be shown any more: the issuer has to make a new offer.
+    NewOffer,
+}
+
+/// A credential that comes later. All texts are safe to show.
+#[uniffi::remote(Record)]
+pub struct PendingCredential {
+    /// The wallet's identifier of it.
+    pub id: String,
+    /// Name of the kind of credential.
+    pub name: String,
+    /// The issuer's name, as it says itself.
+    pub issuer_name: String,
+    /// Where it was asked for.
+    pub credential_issuer: String,
+    /// Since when it waits.
+    pub since: UnixTime,
+    /// Before this time the issuer does not want to be asked again.
+    pub ask_at: UnixTime,
+}
+
+/// What came of accepting an offer.
+#[uniffi::remote(Record)]
+pub struct IssuanceOutcome {
+    /// What is in the wallet now.
+    pub credentials: Vec<CredentialSummary>,
+    /// What the issuer gives later.
+    pub waiting: Vec<PendingCredential>,
 }
 
 /// Credentials that belong together on a screen.
@@ -193,6 +237,8 @@ pub enum ActivityKind {
     Received,
     /// A credential was collected anew: refreshed, refilled or enrolled again.
     Renewed,
+    /// An issuer did not give what was asked for, or the person waits for it no more.
+    NotIssued,
     /// Claims went to a verifier, who took them.
     Sent,
     /// Claims went to a verifier, who refused the presentation. They left the device all the same.
@@ -249,6 +295,8 @@ pub struct OfferDetails {
     pub unsupported: Vec<String>,
     /// Whether the person must enter a transaction code.
     pub tx_code: Option<TxCodeDetails>,
+    /// Whether the person has to sign in with the issuer, in the system's browser: `sign_in`.
+    pub signs_in: bool,
 }
 
 /// The transaction code that the issuer gave the person by another way.
@@ -269,6 +317,8 @@ pub struct OfferedDetails {
     pub configuration_id: String,
     /// Credential type.
     pub kind: String,
+    /// Format identifier, as in `dc+sd-jwt`.
+    pub format: String,
     /// Name of the kind of credential.
     pub name: String,
     /// One sentence about it.
@@ -294,6 +344,47 @@ pub enum RequestWarning {
     Recognisable,
     /// The verifier wants a stronger binding than any fitting credential has: it will refuse.
     LevelTooLow,
+    /// The verifier shows no registration, though this wallet knows registrars.
+    NotRegistered,
+    /// The verifier shows a registration that does not count: of an unknown registrar, out of date, or of somebody else.
+    RegistrationInvalid,
+    /// The verifier asks for more than its registration says: see `beyond_registration`.
+    AsksBeyondRegistration,
+    /// A fitting credential has only a copy that was shown before: those who see it can tell that it was the same person.
+    CopyShownBefore,
+}
+
+/// What a registrar wrote down about the verifier. All texts are safe to show.
+#[uniffi::remote(Record)]
+pub struct RegistrationDetails {
+    /// The verifier's registered name.
+    pub name: String,
+    /// The registrar, by its certificate.
+    pub registrar: String,
+    /// For what it registered, in the person's language where there is one.
+    pub purpose: Option<String>,
+    /// Address of its privacy policy.
+    pub privacy_policy: Option<String>,
+    /// When the registration ends.
+    pub expires_at: Option<UnixTime>,
+}
+
+/// Something that the answer approves beside what it shows: to be shown in full. All texts are safe to show.
+#[uniffi::remote(Record)]
+pub struct TransactionDetails {
+    /// What it is.
+    pub title: String,
+    /// Label and value of each of its parts.
+    pub lines: Vec<TransactionLine>,
+}
+
+/// One part of a transaction.
+#[uniffi::remote(Record)]
+pub struct TransactionLine {
+    /// Its name.
+    pub label: String,
+    /// Its value.
+    pub value: String,
 }
 
 /// How the verifier was authenticated.
@@ -332,6 +423,12 @@ pub struct RequestDetails {
     pub encrypted: bool,
     /// Whether what the wallet holds can answer.
     pub answerable: bool,
+    /// What the answer approves: of the types that the app registered. A request with any other is refused.
+    pub transactions: Vec<TransactionDetails>,
+    /// What a registrar wrote down about the verifier, where one that the wallet knows did.
+    pub registration: Option<RegistrationDetails>,
+    /// What is asked for beyond the registration, claim by claim, whether or not the wallet holds it.
+    pub beyond_registration: Vec<String>,
     /// What the person should know.
     pub warnings: Vec<RequestWarning>,
 }
@@ -362,6 +459,8 @@ pub struct CandidateChoice {
     pub issuer_trusted: bool,
     /// Whether its binding is as strong as the verifier wants.
     pub level_suffices: bool,
+    /// Whether its only copy was shown before: those who see it can tell that it was the same person.
+    pub shown_before: bool,
     /// Exactly the claims that would leave.
     pub claims: Vec<ClaimChoice>,
 }
@@ -379,6 +478,8 @@ pub struct ClaimChoice {
     pub optional: bool,
     /// Whether it says something about keys, not about the person.
     pub technical: bool,
+    /// Whether the verifier asks for it without having registered that.
+    pub beyond_registration: bool,
 }
 
 /// What the verifier said to the answer.
@@ -390,4 +491,20 @@ pub struct PresentationOutcome {
     pub code: Option<String>,
     /// Where the person's browser goes next. It holds a one-time code: open it at once, keep it nowhere.
     pub redirect_uri: Option<Url>,
+    /// Of a request that came over the Digital Credentials API: what to hand to the platform, JSON with `protocol` and
+    /// `data`.
+    pub platform_response: Option<String>,
+    /// Credentials whose last single-use copy went with this answer.
+    pub used_up: Vec<UsedUp>,
+}
+
+/// A credential whose last single-use copy was shown.
+#[uniffi::remote(Record)]
+pub struct UsedUp {
+    /// The wallet's id of the credential.
+    pub credential_id: String,
+    /// Name of the kind of credential.
+    pub name: String,
+    /// What comes now.
+    pub then: WhenUsedUp,
 }

@@ -6,11 +6,12 @@ use carekey_core::Error;
 use carekey_core::encoding::base64url;
 use carekey_core::holder::wallet as core;
 use carekey_core::holder::wallet::{
-    Activity, CredentialDetails, CredentialGroup, CredentialSummary, GroupBy, LockState, Party, Prompt,
+    Activity, CredentialDetails, CredentialGroup, CredentialSummary, GroupBy, LockState, Party,
+    PendingCredential, Prompt,
 };
 
 use crate::config::WalletConfig;
-use crate::error::WalletError;
+use crate::error::{ErrorFacts, WalletError};
 use crate::issuance::IssuanceSession;
 use crate::platform::WalletPlatform;
 use crate::presentation::PresentationSession;
@@ -109,6 +110,47 @@ impl Wallet {
         Ok(Arc::new(IssuanceSession(self.0.begin_issuance(&offer_link).await?)))
     }
 
+    /// Goes on with a sign-in after a restart of the app: takes the address with which the browser came back. The session
+    /// that returns is to be accepted.
+    pub async fn resume_issuance(&self, returned_url: String) -> Answer<Arc<IssuanceSession>> {
+        Ok(Arc::new(IssuanceSession(self.0.resume_issuance(&returned_url).await?)))
+    }
+
+    /// Credentials that an issuer gives later, longest waiting first.
+    pub async fn pending(&self) -> Answer<Vec<PendingCredential>> {
+        Ok(self.0.pending().await?)
+    }
+
+    /// Asks the issuers for what is still to come, each when its time has come: when the app starts, and from time to time.
+    /// Nobody is prompted.
+    pub async fn check_pending(&self) -> Answer<PendingReport> {
+        Ok(self.0.check_pending().await?.into())
+    }
+
+    /// Waits no more for a credential. The issuer is not told.
+    pub async fn cancel_pending(&self, id: String) -> Answer<()> {
+        Ok(self.0.cancel_pending(&id).await?)
+    }
+
+    /// Fetches fresh copies of everything that expires soon, has expired or has no copy left: when the app starts, and
+    /// after a presentation that used up the last copy. Without a prompt nobody is asked: what needs a confirmation is
+    /// left.
+    pub async fn refresh_due(&self, prompt: Option<Prompt>) -> Answer<RefreshReport> {
+        Ok(self.0.refresh_due(prompt.as_ref()).await?.into())
+    }
+
+    /// Opens a request that came over the Digital Credentials API: `request_json` is what the platform hands over, with
+    /// `requests`; `origin` is the page's, as the platform says. `platform_response` of the outcome goes back to it; after
+    /// an error, or when the person says no, cancel its call.
+    pub async fn begin_digital_presentation(
+        &self,
+        request_json: String,
+        origin: String,
+    ) -> Answer<Arc<PresentationSession>> {
+        let session = self.0.begin_digital_presentation(&request_json, &origin).await?;
+        Ok(Arc::new(PresentationSession(session)))
+    }
+
     /// Opens a request link, authenticates the verifier and finds what fits. Nothing about the person leaves.
     pub async fn begin_presentation(&self, request_link: String) -> Answer<Arc<PresentationSession>> {
         Ok(Arc::new(PresentationSession(self.0.begin_presentation(&request_link).await?)))
@@ -145,9 +187,76 @@ impl Credential {
         Ok(self.wallet.logo(&self.details.summary.id).await?.map(CredentialLogo::from))
     }
 
+    /// Fetches fresh copies of it, and of what else came with it and wants some. The person is asked once where it has no
+    /// second key, and otherwise not at all.
+    pub async fn refresh(&self, prompt: Prompt) -> Answer<Vec<CredentialSummary>> {
+        Ok(self.wallet.refresh(&self.details.summary.id, &prompt).await?)
+    }
+
     /// Deletes it with its keys. The issuer is not told.
     pub async fn delete(&self) -> Answer<()> {
         Ok(self.wallet.delete_credential(&self.details.summary.id).await?)
+    }
+}
+
+/// What `refresh_due` did.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct RefreshReport {
+    /// Credentials with fresh copies.
+    pub refreshed: Vec<CredentialSummary>,
+    /// Credentials that wanted some and got none.
+    pub left: Vec<NotRefreshed>,
+}
+
+/// A credential without fresh copies.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct NotRefreshed {
+    /// The wallet's id of the credential.
+    pub credential_id: String,
+    /// Why. `refresh_unavailable` and `refresh_ended`: a new offer of the issuer is needed; `refresh_prompt`: the person
+    /// has to confirm.
+    pub reason: ErrorFacts,
+}
+
+/// What `check_pending` learned.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct PendingReport {
+    /// What came, and is in the wallet now.
+    pub arrived: Vec<CredentialSummary>,
+    /// What still waits.
+    pub waiting: Vec<PendingCredential>,
+    /// What will not come; it waits no more.
+    pub refused: Vec<RefusedCredential>,
+}
+
+/// A credential that the issuer does not give.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct RefusedCredential {
+    /// What it was.
+    pub credential: PendingCredential,
+    /// What the issuer says.
+    pub reason: ErrorFacts,
+}
+
+fn facts(error: core::WalletError) -> ErrorFacts {
+    WalletError::from(error).explain()
+}
+
+impl From<core::RefreshReport> for RefreshReport {
+    fn from(report: core::RefreshReport) -> Self {
+        let left = report.left.into_iter();
+        let left =
+            left.map(|one| NotRefreshed { credential_id: one.credential_id, reason: facts(one.reason) });
+        Self { refreshed: report.refreshed, left: left.collect() }
+    }
+}
+
+impl From<core::PendingReport> for PendingReport {
+    fn from(report: core::PendingReport) -> Self {
+        let refused = report.refused.into_iter();
+        let refused =
+            refused.map(|one| RefusedCredential { credential: one.credential, reason: facts(one.reason) });
+        Self { arrived: report.arrived, waiting: report.waiting, refused: refused.collect() }
     }
 }
 

@@ -12,7 +12,7 @@ use carekey_core::binding::claim::ClientKind;
 use carekey_core::clock::SystemClock;
 use carekey_core::encoding::base64url;
 use carekey_core::holder::HttpClient;
-use carekey_core::issuer::Wallet as KnownWallet;
+use carekey_core::issuer::{Client, Wallet as KnownWallet};
 use carekey_core::random::SystemRandom;
 use carekey_core::secret::Secret;
 use carekey_core::trust::IssuerRule;
@@ -43,6 +43,13 @@ const APP_NAME: &str = "CareKey demo app";
 const APP_CLIENT_ID: &str = "carekey-demo-app";
 const APP_RP_ID: &str = "app.wallet.example";
 const APP_ORIGIN: &str = "https://app.wallet.example";
+/// Where the browser takes the person back into the app after a sign-in.
+const APP_REDIRECT: &str = "https://app.wallet.example/signed-in";
+
+/// For how long the demo's hospital gives fresh copies of a credential.
+const REFRESH_SECONDS: i64 = 30 * 86_400;
+/// How long a wallet waits before it asks again for what the desk has to approve: short, so that one sees it arrive.
+const DEFERRED_SECONDS: i64 = 1;
 
 /// The running demo.
 pub(super) struct Running {
@@ -182,7 +189,8 @@ impl Running {
             "hospital_anchor": self.anchors.0,
             "portal": self.portal, "portal_token": self.portal_token.expose(), "portal_anchor": self.anchors.1,
             "wallet": self.wallet,
-            "app": { "client_id": APP_CLIENT_ID, "rp_id": APP_RP_ID, "origin": APP_ORIGIN },
+            "app": { "client_id": APP_CLIENT_ID, "rp_id": APP_RP_ID, "origin": APP_ORIGIN,
+                "redirect_uri": APP_REDIRECT },
         })
     }
 
@@ -247,6 +255,13 @@ async fn open_hospital(data: &Path, url: &Url, wallet: &Url) -> Result<Arc<carek
     config.issuer.name = HOSPITAL_NAME.to_owned();
     config.issuer.wallet_offer_link = wallet.to_string();
     config.lifetimes.status_ttl = i64::try_from(STATUS_SECONDS).ok();
+    config.lifetimes.refresh = Some(REFRESH_SECONDS);
+    config.lifetimes.deferred_interval = Some(DEFERRED_SECONDS);
+    config.clients = vec![Client {
+        client_id: APP_CLIENT_ID.to_owned(),
+        name: APP_NAME.to_owned(),
+        redirect_uris: vec![APP_REDIRECT.to_owned()],
+    }];
     config.wallets = vec![KnownWallet {
         client_id: wallet::CLIENT_ID.to_owned(),
         name: "CareKey demo wallet".to_owned(),

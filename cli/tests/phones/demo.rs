@@ -40,10 +40,45 @@ impl Demo {
         response.json().await.unwrap()
     }
 
-    pub(crate) async fn offer(&self, kinds: &Value, tx_code: &Value) -> Value {
+    /// The desk's offer as a step describes it; `before` is the offer before it.
+    pub(crate) async fn offer(&self, step: &Value, before: &Value) -> Value {
         let fhir: Value = serde_json::from_str(PATIENT).unwrap();
-        let offer = json!({ "credential_configuration_ids": kinds, "fhir": fhir, "tx_code": tx_code });
+        let mut offer = json!({ "credential_configuration_ids": step["kinds"], "fhir": fhir });
+        for name in ["tx_code", "approval", "flow"] {
+            if let Some(value) = step.get(name) {
+                offer[name] = value.clone();
+            }
+        }
+        if step.get("replaces").is_some() {
+            offer["replaces"] = before["id"].clone();
+        }
         self.call("hospital", "api/offers", Some(offer)).await
+    }
+
+    /// The desk approves what an offer promised; a wallet may ask again after a second.
+    pub(crate) async fn approve(&self, offer: &Value) {
+        let id = offer["id"].as_str().unwrap();
+        self.call("hospital", &format!("api/offers/{id}/approve"), Some(json!({}))).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+
+    /// What the person does in the system's browser: the hospital's page, the desk's code, and back to the app.
+    pub(crate) async fn browse(&self, url: &str, code: &str) -> String {
+        let redirect = reqwest::redirect::Policy::none();
+        let browser = reqwest::Client::builder().no_proxy().redirect(redirect).build().unwrap();
+        let opened = browser.get(url).send().await.unwrap();
+        let cookie = opened.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let hospital = self.told["hospital"].as_str().unwrap().trim_end_matches('/');
+        let entered = browser
+            .post(format!("{hospital}/oid4vci/login/code"))
+            .header("cookie", cookie)
+            .header("origin", hospital)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("code={code}"));
+        let page = entered.send().await.unwrap().text().await.unwrap();
+        let back = self.told["app"]["redirect_uri"].as_str().unwrap();
+        let link = page.split("href=\"").find(|part| part.starts_with(back)).unwrap();
+        link.split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&")
     }
 
     pub(crate) async fn request(&self, body: &Value) -> Value {

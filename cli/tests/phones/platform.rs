@@ -19,11 +19,11 @@ use carekey_wallet_ffi::platform::{
     WalletHttpRequest, WalletHttpResponse, WalletStorage,
 };
 
-pub(crate) fn of(device: &Arc<SoftwareDevice>) -> WalletPlatform {
+pub(crate) fn of(device: &Arc<SoftwareDevice>, storage: &Arc<MemoryStorage>) -> WalletPlatform {
     let http = Fetcher::new(FetchConfig { loopback: true, ..FetchConfig::default() }).unwrap();
     WalletPlatform {
         keys: Arc::new(Device(device.clone())),
-        storage: Arc::new(Storage(MemoryStorage::new())),
+        storage: Arc::new(Storage(storage.clone())),
         http: Arc::new(Http(http)),
         wrapper: Some(Arc::new(Device(device.clone()))),
         passkeys: None,
@@ -89,7 +89,7 @@ impl KeyWrapper for Device {
     }
 }
 
-struct Storage(MemoryStorage);
+struct Storage(Arc<MemoryStorage>);
 
 fn failed(error: core::StorageError) -> StorageError {
     StorageError::Failed { reason: error.reason }

@@ -5,6 +5,7 @@
 //!  prepare(review, tx_code)     access token, holder keys, options of the one WebAuthn registration
 //!  finish(prepared, response)   key proofs, credentials, each verified before it is handed out
 //!  notify(finished, event)      what became of them, once the wallet has stored them
+//!  abandon(prepared)            instead of finish: forgets the keys that were made
 //!
 //!  authorize(review, redirect)  instead of prepare, where the offer wants a sign-in: an address for the browser
 //!  prepare_authorized(…, url)   what the browser came back with, then as prepare
@@ -37,7 +38,8 @@ use crate::trust::issuers::IssuerTrust;
 
 pub use attest::{IssuancePolicy, KeyAttestationRequest, KeyAttester, SignedMetadata, WalletAttester};
 pub use authorize::{Authorization, authorize, prepare_authorized};
-pub use finish::{FinishedIssuance, Pending, finish, finish_copies, notify};
+pub(in crate::holder) use finish::notify_keeping;
+pub use finish::{FinishedIssuance, Pending, abandon, finish, finish_copies, notify};
 pub use prepare::{Acceptance, PreparedIssuance, prepare};
 pub use renew::{Renewal, Resumed, renew, resume};
 pub use review::{OfferReview, OfferedCredential, review, review_issuer};

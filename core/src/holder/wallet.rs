@@ -3,8 +3,9 @@
 //! ```text
 //!  Wallet::open ─ add_hardware_entry, create_recovery_code ─ unlock / lock
 //!    begin_issuance(link)     ─▶ IssuanceSession:     details ─ accept (one prompt) | dropped
+//!      where the offer wants a sign-in: details ─ sign_in ─ browser ─ resume ─ accept
 //!    begin_presentation(link) ─▶ PresentationSession: details ─ approve (one prompt) | decline
-//!    credentials, search, groups, activity, backup
+//!    refresh, refresh_due, check_pending; credentials, search, groups, activity, backup
 //! ```
 //!
 //! [`platform`] is what the app provides, [`WalletError`] what it shows when something goes wrong. Everything that the
@@ -22,11 +23,19 @@ mod held;
 mod issuing;
 mod keys;
 mod logo;
+mod offer;
 mod presenting;
+mod renewing;
+mod request;
+mod signing_in;
 mod status;
+mod storing;
+mod unfinished;
 mod unlocking;
+mod waiting;
 mod words;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -37,6 +46,7 @@ use self::keys::DeviceKeys;
 use crate::clock::{Clock, UnixTime};
 use crate::did::DidResolver;
 use crate::error::{Error, Result};
+use crate::holder::presentation::PresentationRules;
 use crate::holder::{HttpClient, WalletIdentity};
 use crate::random::Random;
 use crate::trust::{IssuerTrust, VerifierTrust};
@@ -49,18 +59,23 @@ pub use ceremony::AuthenticatorSource;
 pub use error::{Advice, Party, WalletError};
 pub use held::{
     ClaimText, CredentialDetails, CredentialGroup, CredentialState, CredentialSummary, GroupBy, KnownStatus,
+    WhenUsedUp,
 };
-pub use issuing::{IssuanceSession, OfferDetails, OfferedDetails, TxCodeDetails};
+pub use issuing::{IssuanceOutcome, IssuanceSession};
 pub use logo::Logo;
+pub use offer::{OfferDetails, OfferedDetails, TxCodeDetails};
 pub use platform::{
     GenerationAnchor, HardwareKeyStore, KeyWrapper, LogLevel, LogSink, PasskeyClient, Prompt, WalletStorage,
 };
-pub use presenting::{
-    CandidateChoice, ClaimChoice, PresentationOutcome, PresentationSession, QueryChoice, RequestDetails,
-    RequestWarning,
+pub use presenting::PresentationSession;
+pub use renewing::{NotRefreshed, RefreshReport};
+pub use request::{
+    CandidateChoice, ClaimChoice, PresentationOutcome, QueryChoice, RegistrationDetails, RequestDetails,
+    RequestWarning, TransactionDetails, TransactionLine, UsedUp,
 };
 pub use software::SoftwareDevice;
 pub use unlocking::EntrySummary;
+pub use waiting::{PendingCredential, PendingReport, RefusedCredential};
 
 const SETTINGS: RecordType = RecordType::new("settings");
 const WALLET: &str = "wallet";
@@ -85,12 +100,19 @@ pub struct WalletConfig {
     /// Copies of each credential that are collected at once where the issuer gives several: each is shown to one verifier
     /// only, so that two cannot tell that it was the same person. 1: one copy, shown to all.
     pub copies: u32,
+    /// Whether the last copy is shown again where the issuer gives no fresh ones, rather than that the credential cannot
+    /// be shown any more. The person is warned: those who see it can tell that it was the same person.
+    pub reuse_last_copy: bool,
+    /// Where issuers send the browser back to after a sign-in, as registered with them; `None`: no offers with a sign-in.
+    pub redirect_uri: Option<String>,
     /// Seconds without use after which the wallet locks itself.
     pub lock_after_secs: i64,
     /// Which issuers the wallet knows; others are collected from too, and marked as unknown.
     pub issuers: IssuerTrust,
     /// Which verifiers the wallet knows.
     pub verifiers: VerifierTrust,
+    /// Transaction data that the app can show, and authorities that queries may name.
+    pub rules: PresentationRules,
 }
 
 /// What the app around the wallet provides.
@@ -140,6 +162,8 @@ pub struct Wallet {
     config: WalletConfig,
     platform: WalletPlatform,
     state: Mutex<State>,
+    /// Held while tokens are used that count once.
+    renewing: futures_util::lock::Mutex<()>,
 }
 
 struct State {
@@ -148,6 +172,8 @@ struct State {
     /// The newest generation that this process saw: an older one is not taken, even without an anchor.
     seen: u64,
     used_at: UnixTime,
+    /// Collections that run in this process.
+    live: BTreeSet<String>,
 }
 
 /// What belongs to the wallet as such.
@@ -170,8 +196,10 @@ impl Wallet {
     /// # Errors
     /// [`WalletError::Storage`].
     pub async fn open(config: WalletConfig, platform: WalletPlatform) -> Result<Arc<Self>, WalletError> {
-        let state = State { exists: false, open: None, seen: 0, used_at: platform.clock.now() };
-        let wallet = Self { config, platform, state: Mutex::new(state) };
+        let used_at = platform.clock.now();
+        let state = State { exists: false, open: None, seen: 0, used_at, live: BTreeSet::new() };
+        let renewing = futures_util::lock::Mutex::new(());
+        let wallet = Self { config, platform, state: Mutex::new(state), renewing };
         wallet.state().exists = records::exists(&wallet.place()).await.map_err(device)?;
         Ok(Arc::new(wallet))
     }
@@ -236,7 +264,7 @@ impl Wallet {
     }
 
     async fn commit(&self, records: &Records, batch: Batch) -> Result<(), WalletError> {
-        records.commit(batch).await.map_err(device)?;
+        Box::pin(records.commit(batch)).await.map_err(device)?;
         let generation = records.generation().await;
         let mut state = self.state();
         state.seen = state.seen.max(generation);
@@ -281,8 +309,7 @@ impl Wallet {
         if listed.damaged > 0 {
             self.log(LogLevel::Error, &format!("{} credentials do not open", listed.damaged));
         }
-        let now = self.now();
-        let summaries = listed.records.into_iter().map(|(_, summary)| CredentialSummary::new(summary, now));
+        let summaries = listed.records.into_iter().map(|(_, summary)| self.shown(summary));
         let mut credentials: Vec<_> = summaries.collect();
         credentials.sort_by(|one, other| (other.issued_at, &other.id).cmp(&(one.issued_at, &one.id)));
         Ok(credentials)
@@ -319,7 +346,11 @@ impl Wallet {
             Some(front) => words::claims(&front.display, &words::claims_of(front).map_err(device)?),
             None => Vec::new(),
         };
-        Ok(CredentialDetails { summary: CredentialSummary::new(summary, self.now()), claims })
+        Ok(CredentialDetails { summary: self.shown(summary), claims })
+    }
+
+    fn shown(&self, summary: Summary) -> CredentialSummary {
+        CredentialSummary::new(summary, self.now(), self.config.reuse_last_copy)
     }
 
     /// The issuer's picture for a credential, as it was when the credential was collected.
@@ -345,7 +376,7 @@ impl Wallet {
         activity::note(&records, &mut batch, &entry).await.map_err(device)?;
         self.commit(&records, batch).await?;
         self.forget_keys(&records, &held, false).await;
-        Ok(())
+        self.release_right(&records, held.renewal.as_deref()).await
     }
 
     /// Deletes the device keys of a credential that is gone; AK only when no other credential uses it, or `all` go.
@@ -353,14 +384,14 @@ impl Wallet {
         let mut aliases: Vec<String> = held.copies.iter().map(|copy| copy.hk_alias.clone()).collect();
         if held.embedded {
             let others = if all { Vec::new() } else { self.all_held(records).await.unwrap_or_default() };
-            let used: Vec<_> = others.iter().flat_map(|(_, held)| &held.copies).filter_map(ak_id).collect();
+            let awaited = self.awaited_authenticators(records).await;
+            let held_by_others = others.iter().flat_map(|(_, held)| &held.copies).filter_map(ak_id);
+            let used: Vec<_> = held_by_others.chain(awaited.iter().map(String::as_str)).collect();
             let own = held.copies.iter().filter_map(ak_id).filter(|id| !used.contains(id));
             aliases.extend(own.map(ceremony::alias));
         }
         for alias in aliases {
-            if self.platform.keys.delete(&alias).await.is_err() {
-                self.log(LogLevel::Warn, "a key of a deleted credential stays in the key store");
-            }
+            self.forget_key(&alias).await;
         }
     }
 

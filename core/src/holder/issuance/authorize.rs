@@ -41,6 +41,18 @@ impl fmt::Debug for Authorization {
     }
 }
 
+impl Authorization {
+    /// The `state` with which the browser will come back: random, names this sign-in.
+    pub fn state(&self) -> &str {
+        &self.state
+    }
+
+    /// The key that the tokens will be bound to.
+    pub(in crate::holder) fn token_key(&self) -> Option<&str> {
+        self.dpop.as_ref().map(|key| key.alias.as_str())
+    }
+}
+
 /// Begins the sign-in for an offer of the authorization code flow. `redirect_uri` is the wallet's own, as registered with
 /// the issuer. The request is pushed where the server takes pushed requests (RFC 9126).
 ///

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::prepare::{Name, PreparedItem, PreparedKey, give_up};
+use super::prepare::{Name, PreparedItem, PreparedKey};
 use super::renew::Renewal;
 use super::session::{Session, Tokens};
 use super::verify::{Expected, Received, verify};
-use super::{IssuanceContext, KeyAttestationRequest, OfferReview, PreparedIssuance};
+use super::{IssuanceContext, KeyAttestationRequest, OfferReview, OfferedCredential, PreparedIssuance};
 use crate::attestation::key_attestation::KeyAttestationsRequired;
 use crate::error::{Error, Result};
-use crate::holder::{AuthenticatorKey, HolderKeyInfo, SignItem, StoredCredential};
+use crate::holder::{AuthenticatorKey, HolderKeyInfo, SignItem, StoredCredential, is_persons_no};
 use crate::jose::jwk::Jwk;
 use crate::jose::jws;
 use crate::key::SignatureAlgorithm;
@@ -58,7 +58,34 @@ impl fmt::Debug for Pending {
     }
 }
 
+impl Pending {
+    /// What will come.
+    pub fn offered(&self) -> &OfferedCredential {
+        &self.item.offered
+    }
+
+    /// The holder keys that wait for it.
+    pub(in crate::holder) fn holder_keys(&self) -> impl Iterator<Item = &str> {
+        self.item.keys.iter().map(|key| key.alias.as_str())
+    }
+
+    /// WebAuthn credential ids of the keys that it will be bound to.
+    pub(in crate::holder) fn authenticators(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().flatten().map(|key| key.credential_id.as_str())
+    }
+
+    /// The key that the tokens are bound to.
+    pub(in crate::holder) fn token_key(&self) -> Option<&str> {
+        self.tokens.key()
+    }
+}
+
 impl FinishedIssuance {
+    /// The key that the tokens are bound to.
+    pub(in crate::holder) fn token_key(&self) -> Option<&str> {
+        self.notifications.tokens.key()
+    }
+
     pub(super) fn empty(review: &OfferReview, tokens: &Tokens) -> Self {
         let endpoint = review.notification_endpoint.clone();
         let notifications = Notifications { endpoint, tokens: tokens.clone(), ids: Vec::new() };
@@ -95,7 +122,9 @@ struct Registered {
 }
 
 /// Collects the credentials. All or nothing: when one cannot be had or does not hold, the others are given back (the
-/// issuer is told) and the holder keys are forgotten, unless the issuer refused.
+/// issuer is told) and the holder keys are forgotten, unless the issuer refused. After a prompt that the person closed
+/// (`user_cancelled`, `biometry_lockout`, `biometry_not_enrolled`) nothing was sent, the keys stay, and it can be called
+/// again; whoever does not is to call [`abandon`].
 ///
 /// `registration` answers [`PreparedIssuance::creation_options`]; without it, credentials come without a WebAuthn key,
 /// if the issuer agrees. All copies share that key; see [`finish_copies`] for a key each.
@@ -142,6 +171,8 @@ pub async fn finish_copies(
             });
             Ok(finished)
         }
+        // All signatures come before the first request, so nothing is lost yet.
+        Err(error) if is_persons_no(&error) => Err(error),
         Err(error) => {
             // Best effort: the reason is what matters.
             let (session, event) =
@@ -151,8 +182,23 @@ pub async fn finish_copies(
             }
             // An issuer also refuses when this very collection was finished before: its keys are in use then.
             let refused = matches!(error.code(), "issuance_refused" | "issuance_invalid_nonce");
-            Err(if refused { error } else { give_up(prepared, error, context).await })
+            if !refused {
+                abandon(prepared, context).await;
+            }
+            Err(error)
         }
+    }
+}
+
+/// Forgets the keys that were made for a collection which will not be finished. The issuer is not told.
+pub async fn abandon(prepared: &PreparedIssuance, context: &IssuanceContext<'_>) {
+    forget(prepared.keys(), context).await;
+}
+
+/// A key that cannot be deleted is of no use to anybody: no error.
+async fn forget(aliases: Vec<&str>, context: &IssuanceContext<'_>) {
+    for alias in aliases {
+        let _ = context.keys.delete(alias).await;
     }
 }
 
@@ -167,16 +213,26 @@ pub async fn notify(
     event: NotificationEvent,
     context: &IssuanceContext<'_>,
 ) -> Result<()> {
-    let Notifications { endpoint, tokens, ids } = &finished.notifications;
-    let told = match endpoint {
-        Some(endpoint) => tell(endpoint, ids, event, &Session::with(tokens, context)).await,
-        None => Ok(()),
-    };
+    let told = notify_keeping(finished, event, context).await;
+    let tokens = &finished.notifications.tokens;
     let over = tokens.refresh_token.is_none() && finished.pending.is_empty();
-    if let Some(key) = tokens.dpop.as_ref().filter(|_| over) {
-        context.keys.delete(&key.alias).await?;
+    if let Some(key) = tokens.key().filter(|_| over) {
+        context.keys.delete(key).await?;
     }
     told
+}
+
+/// [`notify`] by a wallet that knows what else needs the key of the tokens, and forgets it itself.
+pub(in crate::holder) async fn notify_keeping(
+    finished: &FinishedIssuance,
+    event: NotificationEvent,
+    context: &IssuanceContext<'_>,
+) -> Result<()> {
+    let Notifications { endpoint, tokens, ids } = &finished.notifications;
+    match endpoint {
+        Some(endpoint) => tell(endpoint, ids, event, &Session::with(tokens, context)).await,
+        None => Ok(()),
+    }
 }
 
 async fn tell(endpoint: &Url, ids: &[String], event: NotificationEvent, session: &Session<'_>) -> Result<()> {

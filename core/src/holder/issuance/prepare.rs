@@ -147,11 +147,31 @@ pub(super) async fn assemble(
     };
     match filled {
         Ok(()) => Ok(prepared),
-        Err(error) => Err(give_up(&prepared, error, context).await),
+        Err(error) => {
+            super::abandon(&prepared, context).await;
+            Err(error)
+        }
     }
 }
 
 impl PreparedIssuance {
+    /// The keys that were made for this collection alone.
+    pub(super) fn keys(&self) -> Vec<&str> {
+        // The key of a refresh token is still good for the next attempt.
+        let token_key = self.tokens.key().filter(|_| self.tokens.refresh_token.is_none());
+        self.holder_keys().chain(token_key).collect()
+    }
+
+    /// The holder keys that wait for their credentials.
+    pub(in crate::holder) fn holder_keys(&self) -> impl Iterator<Item = &str> {
+        self.items.iter().flat_map(|item| &item.keys).map(|key| key.alias.as_str())
+    }
+
+    /// The key that the tokens are bound to.
+    pub(in crate::holder) fn token_key(&self) -> Option<&str> {
+        self.tokens.key()
+    }
+
     /// The right to fetch fresh copies later, where the issuer gives it; it replaces the one that was used for this.
     pub fn renewal(&self) -> Option<Renewal> {
         Some(Renewal {
@@ -235,20 +255,4 @@ fn creation_options(wallet: &WalletIdentity, challenge: [u8; 32]) -> Result<Crea
         display_name: wallet.user_display_name.clone(),
     };
     Ok(CreationOptions::enrolment(rp, user, challenge))
-}
-
-/// Forgets the keys that were made for nothing, and hands the reason on.
-pub(super) async fn give_up(
-    prepared: &PreparedIssuance,
-    error: Error,
-    context: &IssuanceContext<'_>,
-) -> Error {
-    let holder_keys = prepared.items.iter().flat_map(|item| &item.keys).map(|key| &key.alias);
-    // The key of a refresh token is still good for the next attempt.
-    let dpop = prepared.tokens.dpop.iter().filter(|_| prepared.tokens.refresh_token.is_none());
-    for alias in holder_keys.chain(dpop.map(|key| &key.alias)) {
-        // A key that cannot be deleted is of no use to anybody; the reason is what matters.
-        let _ = context.keys.delete(alias).await;
-    }
-    error
 }

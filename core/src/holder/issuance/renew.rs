@@ -34,6 +34,18 @@ impl fmt::Debug for Renewal {
     }
 }
 
+impl Renewal {
+    /// Whether fresh copies are bound to a WebAuthn key that the issuer knows, so that nobody is asked.
+    pub fn is_enrolled(&self) -> bool {
+        !self.enrolled.is_empty()
+    }
+
+    /// The key that the tokens are bound to.
+    pub(in crate::holder) fn token_key(&self) -> Option<&str> {
+        self.dpop.as_ref().map(|key| key.alias.as_str())
+    }
+}
+
 /// Takes a fresh access token with the refresh token, and makes holder keys. Without WebAuthn keys that the issuer knows,
 /// [`PreparedIssuance::creation_options`] asks for one.
 ///

@@ -38,6 +38,13 @@ pub(super) struct Tokens {
     pub(super) nonce: Option<String>,
 }
 
+impl Tokens {
+    /// The key store's name of the key that they are bound to.
+    pub(super) fn key(&self) -> Option<&str> {
+        self.dpop.as_ref().map(|key| key.alias.as_str())
+    }
+}
+
 /// Requests to one server, which may hand out nonces for DPoP proofs.
 pub(super) struct Session<'a> {
     context: &'a IssuanceContext<'a>,

@@ -22,6 +22,8 @@ pub enum ActivityKind {
     Received,
     /// A credential was collected anew: refreshed, refilled or enrolled again.
     Renewed,
+    /// An issuer did not give what was asked for, or the person waits for it no more.
+    NotIssued,
     /// Claims went to a verifier, who took them.
     Sent,
     /// Claims went to a verifier, who refused the presentation. They left the device all the same.

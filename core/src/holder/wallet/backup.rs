@@ -94,6 +94,8 @@ impl Wallet {
                 continue;
             }
             held.keys_lost = true;
+            // The right to refresh is bound to a key that did not move.
+            held.renewal = None;
             let summary = held.summary(&id, logo.is_some()).map_err(device)?;
             batch.put(CREDENTIAL, &id, &summary, &held).map_err(device)?;
             if let Some(logo) = logo {

@@ -6,9 +6,8 @@ use super::platform::{AuthRequirement, KeyEvidence, PasskeyClient};
 use crate::authenticator::ceremony::{Evidence, NewRegistration, UnsignedAssertion};
 use crate::encoding::{base64url, json};
 use crate::error::{Error, Result};
-use crate::holder::{KeyPurpose, SignItem};
+use crate::holder::{HolderKeys, KeyPurpose, SignItem};
 use crate::limits::Limits;
-use crate::random::Random;
 use crate::webauthn::Bytes;
 use crate::webauthn::assertion::AuthenticationResponse;
 use crate::webauthn::options::{CreationOptions, RequestOptions};
@@ -29,16 +28,34 @@ pub(super) fn alias(credential_id: &str) -> String {
     format!("ak.{credential_id}")
 }
 
-/// Makes AK in the device's key store and registers it.
+/// [`alias`] of a credential id in bytes.
+pub(super) fn alias_of(credential_id: &[u8]) -> String {
+    alias(&base64url::encode(credential_id))
+}
+
+/// Makes AK in the device's key store under that credential id and registers it. A key that the person did not confirm
+/// is forgotten.
 pub(super) async fn register_embedded(
     options: &CreationOptions,
     origin: &str,
+    credential_id: &[u8; 16],
     keys: &DeviceKeys<'_>,
-    random: &dyn Random,
 ) -> Result<RegistrationResponse> {
-    let credential_id: [u8; 16] = random.array();
-    let begun = NewRegistration::begin(options, origin, &credential_id)?;
-    let alias = alias(&base64url::encode(&credential_id));
+    let registered = make_and_sign(options, origin, credential_id, keys).await;
+    if registered.is_err() {
+        let _ = keys.delete(&alias_of(credential_id)).await;
+    }
+    registered
+}
+
+async fn make_and_sign(
+    options: &CreationOptions,
+    origin: &str,
+    credential_id: &[u8; 16],
+    keys: &DeviceKeys<'_>,
+) -> Result<RegistrationResponse> {
+    let begun = NewRegistration::begin(options, origin, credential_id)?;
+    let alias = alias_of(credential_id);
     let auth = AuthRequirement::BiometricEveryUse { current_set_only: true };
     let challenge = begun.client_data_hash().to_vec();
     let (key, info) = keys.make(alias.clone(), KeyPurpose::AuthenticatorKey, auth, challenge).await?;
@@ -69,7 +86,7 @@ pub(super) async fn assert_embedded(
         return Err(Error::misuse("authenticator_no_key", "the ceremony names no key of this device"));
     };
     let unsigned = UnsignedAssertion::begin(options, origin, &descriptor.id.0)?;
-    let alias = alias(&base64url::encode(&descriptor.id.0));
+    let alias = alias_of(&descriptor.id.0);
     let signature = sign(keys, alias, unsigned.message()).await?;
     Ok(unsigned.finish(signature))
 }

@@ -27,12 +27,19 @@ pub(super) struct Held {
     pub(super) embedded: bool,
     /// Set when a key is gone, or when the credential came out of a backup: it can be looked at and not shown.
     pub(super) keys_lost: bool,
+    /// The right to fetch fresh copies, where the issuer gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) renewal: Option<String>,
+    /// Whether the only copy that is left was shown and kept its key, to be shown again.
+    #[serde(default)]
+    pub(super) reusable: bool,
 }
 
 impl Held {
     /// A credential that was just issued.
-    pub(super) fn new(copies: Vec<StoredCredential>, embedded: bool) -> Self {
-        Self { issued: copies.len(), copies, used_up: false, embedded, keys_lost: false }
+    pub(super) fn new(copies: Vec<StoredCredential>, embedded: bool, renewal: Option<String>) -> Self {
+        let issued = copies.len();
+        Self { issued, copies, used_up: false, embedded, keys_lost: false, renewal, reusable: false }
     }
 
     /// The id under which it is kept, stable over all its copies.
@@ -42,7 +49,7 @@ impl Held {
 
     /// The copy that the next presentation shows, under the credential's own `id`.
     pub(super) fn showable(&self, id: &str) -> Option<StoredCredential> {
-        let front = self.front().filter(|_| !self.keys_lost && !self.used_up)?;
+        let front = self.front().filter(|_| !self.keys_lost && (!self.used_up || self.reusable))?;
         Some(StoredCredential { id: id.to_owned(), ..front.clone() })
     }
 
@@ -51,16 +58,18 @@ impl Held {
         self.issued > 1
     }
 
-    /// Takes note that the front copy was shown; returns the name of its key when that is not needed any more.
-    pub(super) fn spend(&mut self) -> Option<String> {
-        if !self.single_use() {
+    /// Takes note that the front copy was shown; returns the name of its key when that is not needed any more. With
+    /// `reuse` the last copy keeps its key.
+    pub(super) fn spend(&mut self, reuse: bool) -> Option<String> {
+        if !self.single_use() || self.reusable {
             return None;
         }
         if self.copies.len() > 1 {
             return Some(self.copies.remove(0).hk_alias);
         }
         self.used_up = true;
-        self.front().map(|copy| copy.hk_alias.clone())
+        self.reusable = reuse;
+        self.front().filter(|_| !reuse).map(|copy| copy.hk_alias.clone())
     }
 
     /// What lists show, without reading the credential again.
@@ -91,6 +100,8 @@ impl Held {
             keys_lost: self.keys_lost,
             status: KnownStatus::Unknown,
             has_logo,
+            renewal: self.renewal.clone(),
+            reusable: self.reusable,
         })
     }
 }
@@ -138,6 +149,37 @@ pub(super) struct Summary {
     #[serde(default)]
     pub(super) status: KnownStatus,
     pub(super) has_logo: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) renewal: Option<String>,
+    #[serde(default)]
+    pub(super) reusable: bool,
+}
+
+impl Summary {
+    /// Whether fresh copies are wanted: it ends soon or has ended, or every single-use copy was shown.
+    pub(super) fn is_due(&self, now: UnixTime) -> bool {
+        let used_up = self.single_use && self.copies_left == 0;
+        match state(self, now) {
+            CredentialState::ExpiresSoon | CredentialState::Expired | CredentialState::NoCopyLeft => {
+                !self.keys_lost
+            }
+            CredentialState::Usable => used_up,
+            _ => false,
+        }
+    }
+}
+
+/// What comes after the last single-use copy of a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WhenUsedUp {
+    /// It has no single-use copies: it can be shown as often as the person wants.
+    NotSingleUse,
+    /// The wallet fetches fresh copies ([`Wallet::refresh_due`](super::Wallet::refresh_due)).
+    Refill,
+    /// The last copy is shown again: those who see it can tell that it was the same person.
+    Reuse,
+    /// It cannot be shown any more: the issuer has to make a new offer.
+    NewOffer,
 }
 
 /// What can be done with a credential now.
@@ -149,7 +191,7 @@ pub enum CredentialState {
     ExpiresSoon,
     /// Its time is over.
     Expired,
-    /// Every single-use copy was shown: refill it.
+    /// Every single-use copy was shown: see [`CredentialSummary::when_used_up`].
     NoCopyLeft,
     /// Its keys are gone: collect it again from the issuer.
     ReenrolmentNeeded,
@@ -203,12 +245,25 @@ pub struct CredentialSummary {
     pub state: CredentialState,
     /// Whether [`Wallet::logo`](super::Wallet::logo) has a picture.
     pub has_logo: bool,
+    /// Whether the issuer gave the right to fetch fresh copies ([`Wallet::refresh`](super::Wallet::refresh)).
+    pub renewable: bool,
+    /// What comes after the last single-use copy.
+    pub when_used_up: WhenUsedUp,
 }
 
 impl CredentialSummary {
-    pub(super) fn new(summary: Summary, now: UnixTime) -> Self {
+    /// `reuse`: whether the wallet shows the last copy again where it cannot have fresh ones.
+    pub(super) fn new(summary: Summary, now: UnixTime, reuse: bool) -> Self {
         let state = state(&summary, now);
+        let renewable = summary.renewal.is_some() && !summary.keys_lost;
         Self {
+            renewable,
+            when_used_up: match (summary.single_use, renewable) {
+                (false, _) => WhenUsedUp::NotSingleUse,
+                (true, true) => WhenUsedUp::Refill,
+                (true, false) if summary.reusable || (reuse && summary.copies_left > 0) => WhenUsedUp::Reuse,
+                (true, false) => WhenUsedUp::NewOffer,
+            },
             id: summary.id,
             name: summary.name,
             description: summary.description,
@@ -250,7 +305,7 @@ fn state(summary: &Summary, now: UnixTime) -> CredentialState {
         (_, Some(end)) if now >= end => CredentialState::Expired,
         _ if summary.keys_lost => CredentialState::ReenrolmentNeeded,
         (KnownStatus::Suspended, _) => CredentialState::Suspended,
-        _ if summary.copies_left == 0 => CredentialState::NoCopyLeft,
+        _ if summary.copies_left == 0 && !summary.reusable => CredentialState::NoCopyLeft,
         (_, Some(end)) if soon(end) => CredentialState::ExpiresSoon,
         _ => CredentialState::Usable,
     }

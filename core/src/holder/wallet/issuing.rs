@@ -4,113 +4,52 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::lock::Mutex;
+use url::Url;
 
-use super::activity::{self, Activity, ActivityKind};
 use super::ceremony::{self, AuthenticatorSource};
-use super::held::{CREDENTIAL, CredentialSummary, Held, LOGO, Summary};
+use super::held::CredentialSummary;
 use super::keys::DeviceKeys;
+use super::offer::OfferDetails;
 use super::platform::{LogLevel, Prompt};
-use super::{Party, Wallet, WalletError, device, words};
-use crate::binding::transaction::visible;
+use super::renewing::Right;
+use super::storing::Arrival;
+use super::unfinished::Collection;
+use super::waiting::PendingCredential;
+use super::{Party, Wallet, WalletError, device, signing_in};
 use crate::error::{Error, Result};
 use crate::holder::issuance::{
-    self, Acceptance, FinishedIssuance, IssuanceContext, IssuancePolicy, OfferReview, PreparedIssuance,
+    self, Acceptance, Authorization, FinishedIssuance, IssuanceContext, IssuancePolicy, OfferReview,
+    PreparedIssuance,
 };
-use crate::holder::{StoredCredential, WalletIdentity};
+use crate::holder::{WalletIdentity, is_persons_no};
 use crate::protocol::openid4vci::notification::NotificationEvent;
-use crate::protocol::openid4vci::offer::InputMode;
 use crate::vault::records::{Batch, Records};
 use crate::webauthn::registration::RegistrationResponse;
 
-fn issuer(error: Error) -> WalletError {
+pub(super) fn issuer(error: Error) -> WalletError {
     WalletError::of(Party::Issuer, error)
 }
 
-/// What is offered, for a person. All texts are safe to show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OfferDetails {
-    /// Credential issuer identifier.
-    pub credential_issuer: String,
-    /// Its host: what the person should compare with where they are.
-    pub issuer_host: String,
-    /// The name that the issuer gives itself; nobody has verified it.
-    pub issuer_name: String,
-    /// What can be collected.
-    pub credentials: Vec<OfferedDetails>,
-    /// Names of what the offer has besides, which this wallet cannot hold.
-    pub unsupported: Vec<String>,
-    /// Whether the person must enter a transaction code.
-    pub tx_code: Option<TxCodeDetails>,
-}
-
-/// The transaction code that the issuer gave the person by another way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TxCodeDetails {
-    /// Whether it is made of digits only.
-    pub digits_only: bool,
-    /// How long it is, if the issuer says.
-    pub length: Option<u32>,
-    /// Where it comes from, in the issuer's words.
-    pub description: Option<String>,
-}
-
-/// One credential of an offer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OfferedDetails {
-    /// Credential configuration.
-    pub configuration_id: String,
-    /// Credential type: `vct`, or the term of a W3C type.
-    pub kind: String,
-    /// Name of the kind of credential.
-    pub name: String,
-    /// One sentence about it.
-    pub description: Option<String>,
-    /// Names of the claims that it can hold.
-    pub claims: Vec<String>,
-    /// Whether a key is bound that needs the person's own confirmation for every use.
-    pub binds_second_key: bool,
-    /// The assurance level without which the issuer does not issue it.
-    pub required_level: Option<String>,
-}
-
-impl OfferDetails {
-    fn new(review: &OfferReview) -> Self {
-        let offered = |one: &issuance::OfferedCredential| OfferedDetails {
-            configuration_id: one.configuration_id.clone(),
-            kind: one.types.last().cloned().unwrap_or_default(),
-            name: visible(&one.display.name),
-            description: one.display.description.as_deref().map(visible),
-            claims: words::offered(&one.display),
-            binds_second_key: one.binds_webauthn,
-            required_level: one.required_level.clone(),
-        };
-        Self {
-            credential_issuer: review.credential_issuer.clone(),
-            issuer_host: visible(&review.issuer_host),
-            issuer_name: visible(&review.issuer_name),
-            credentials: review.credentials.iter().map(offered).collect(),
-            unsupported: review.unsupported.iter().map(|name| visible(name)).collect(),
-            tx_code: review.tx_code.as_ref().map(|code| TxCodeDetails {
-                digits_only: code.input_mode != Some(InputMode::Text),
-                length: code.length,
-                description: code.description.as_deref().map(visible),
-            }),
-        }
-    }
-}
-
-/// An offer that the person looks at. Dropping it refuses the offer; the issuer is not told.
+/// An offer that the person looks at. Dropping it refuses the offer; the issuer is not told. Keys that were made for it
+/// are forgotten at the next unlocking, or by [`IssuanceSession::abandon`] at once.
 pub struct IssuanceSession {
     wallet: Arc<Wallet>,
     details: OfferDetails,
     stage: Mutex<Stage>,
 }
 
-enum Stage {
+pub(super) enum Stage {
     Reviewed(Box<OfferReview>),
+    /// The person is with the issuer's page.
+    SigningIn(Box<Authorization>),
     /// The code was taken: a cancelled prompt can be tried again with it.
-    Prepared(Box<PreparedIssuance>),
+    Prepared(Box<Begun>),
     Over,
+}
+
+pub(super) struct Begun {
+    prepared: PreparedIssuance,
+    collection: Collection,
 }
 
 impl fmt::Debug for IssuanceSession {
@@ -130,15 +69,12 @@ impl Wallet {
     pub async fn begin_issuance(self: &Arc<Self>, offer_link: &str) -> Result<IssuanceSession, WalletError> {
         let records = self.records()?;
         self.check_entries(&records).await.map_err(device)?;
+        self.sweep(&records).await?;
         let identity = self.identity(&records).await.map_err(device)?;
         let keys = self.device_keys(true, None);
-        let review = issuance::review(offer_link, &self.issuance_context(&identity, &keys)).await;
+        let review = Box::pin(issuance::review(offer_link, &self.issuance_context(&identity, &keys))).await;
         let review = review.map_err(issuer)?;
-        Ok(IssuanceSession {
-            wallet: Arc::clone(self),
-            details: OfferDetails::new(&review),
-            stage: Mutex::new(Stage::Reviewed(Box::new(review))),
-        })
+        Ok(IssuanceSession::new(self, &review.clone(), Stage::Reviewed(Box::new(review))))
     }
 
     pub(super) fn issuance_context<'a>(
@@ -160,15 +96,16 @@ impl Wallet {
     }
 
     /// The one ceremony of an issuance, where the issuer binds a second key.
-    async fn register(
+    pub(super) async fn register(
         &self,
         prepared: &PreparedIssuance,
+        credential_id: &[u8; 16],
         keys: &DeviceKeys<'_>,
     ) -> Result<Option<RegistrationResponse>> {
         let Some(options) = &prepared.creation_options else { return Ok(None) };
         let registration = match self.config.authenticator {
             AuthenticatorSource::Embedded => {
-                ceremony::register_embedded(options, &self.config.origin, keys, self.random()).await?
+                ceremony::register_embedded(options, &self.config.origin, credential_id, keys).await?
             }
             AuthenticatorSource::Passkey => {
                 keys.confirmed();
@@ -177,96 +114,83 @@ impl Wallet {
         };
         Ok(Some(registration))
     }
-
-    /// Stores what was collected: copies of one batch together. Returns the ids.
-    async fn store(
-        &self,
-        records: &Records,
-        collected: &[StoredCredential],
-    ) -> Result<Vec<String>, WalletError> {
-        let embedded = self.config.authenticator == AuthenticatorSource::Embedded;
-        let (mut batch, mut ids) = (Batch::new(), Vec::new());
-        for copies in batches(collected) {
-            let Some(first) = copies.first() else { continue };
-            let id = first.id.clone();
-            let logo = match &first.display.logo {
-                Some(reference) => self.fetch_logo(reference).await,
-                None => None,
-            };
-            let held = Held::new(copies, embedded);
-            let summary = held.summary(&id, logo.is_some()).map_err(device)?;
-            batch.put(CREDENTIAL, &id, &summary, &held).map_err(device)?;
-            if let Some(logo) = logo {
-                batch.put(LOGO, &id, &(), &logo).map_err(device)?;
-            }
-            ids.push(id);
-        }
-        let replaced = self.replaced(records, collected).await.map_err(device)?;
-        for (id, _) in &replaced {
-            batch.delete(CREDENTIAL, id);
-            batch.delete(LOGO, id);
-        }
-        let kind = if replaced.is_empty() { ActivityKind::Received } else { ActivityKind::Renewed };
-        let entry = received(kind, collected, self.now());
-        activity::note(records, &mut batch, &entry).await.map_err(device)?;
-        self.commit(records, batch).await?;
-        for (_, held) in &replaced {
-            self.forget_keys(records, held, false).await;
-        }
-        Ok(ids)
-    }
-
-    /// What was collected anew: credentials without keys, of the same issuer and kind. They served only to be looked at.
-    async fn replaced(
-        &self,
-        records: &Records,
-        collected: &[StoredCredential],
-    ) -> Result<Vec<(String, Held)>> {
-        let mut replaced = Vec::new();
-        for (id, summary) in records.list::<Summary>(CREDENTIAL).await?.records {
-            let same = |one: &StoredCredential| {
-                one.credential_issuer == summary.credential_issuer
-                    && one.configuration_id == summary.configuration_id
-            };
-            if summary.keys_lost && collected.iter().any(same) {
-                replaced.extend(records.read(CREDENTIAL, &id).await?.map(|held| (id, held)));
-            }
-        }
-        Ok(replaced)
-    }
 }
 
-/// Credentials that were issued as copies of one, together.
-fn batches(collected: &[StoredCredential]) -> Vec<Vec<StoredCredential>> {
-    let mut batches: Vec<Vec<StoredCredential>> = Vec::new();
-    for one in collected {
-        let same = |batch: &&mut Vec<StoredCredential>| {
-            one.batch.is_some() && batch.first().is_some_and(|first| first.batch == one.batch)
-        };
-        match batches.iter_mut().find(same) {
-            Some(batch) => batch.push(one.clone()),
-            None => batches.push(vec![one.clone()]),
-        }
-    }
-    batches
-}
-
-fn received(kind: ActivityKind, collected: &[StoredCredential], now: crate::clock::UnixTime) -> Activity {
-    let first = collected.first();
-    let mut names: Vec<String> = collected.iter().map(|one| visible(&one.display.name)).collect();
-    names.dedup();
-    Activity {
-        party: first.map(|one| visible(&one.issuer_name)).unwrap_or_default(),
-        party_id: first.map(|one| one.credential_issuer.clone()).unwrap_or_default(),
-        trusted: collected.iter().all(|one| one.issuer_trusted),
-        ..Activity::own(now, kind, names)
-    }
+/// What came of accepting an offer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IssuanceOutcome {
+    /// What is in the wallet now.
+    pub credentials: Vec<CredentialSummary>,
+    /// What the issuer gives later: ask with [`Wallet::check_pending`], also after a restart of the app.
+    pub waiting: Vec<PendingCredential>,
 }
 
 impl IssuanceSession {
+    pub(super) fn new(wallet: &Arc<Wallet>, review: &OfferReview, stage: Stage) -> Self {
+        let details = OfferDetails::new(review);
+        Self { wallet: Arc::clone(wallet), details, stage: Mutex::new(stage) }
+    }
+
     /// What is offered.
     pub fn details(&self) -> &OfferDetails {
         &self.details
+    }
+
+    /// Where an offer wants a sign-in ([`OfferDetails::signs_in`]): the address to open in the system's browser. Called
+    /// again, it begins a new sign-in, and the one before counts no more.
+    ///
+    /// # Errors
+    /// `offer_grant`: this offer needs no sign-in; `sign_in_redirect`: the wallet was opened without `redirect_uri`;
+    /// `session_over`; [`WalletError::Locked`]; what the issuer has to say.
+    pub async fn sign_in(&self) -> Result<Url, WalletError> {
+        let wallet = &*self.wallet;
+        let mut stage = self.stage.lock().await;
+        let records = wallet.records()?;
+        let review = match &*stage {
+            Stage::Reviewed(review) => review.clone(),
+            Stage::SigningIn(begun) => Box::new(begun.review.clone()),
+            Stage::Prepared(_) | Stage::Over => return Err(session_over()),
+        };
+        if let Stage::SigningIn(begun) = &*stage {
+            wallet.forget_sign_in(&records, begun).await?;
+            *stage = Stage::Reviewed(review.clone());
+        }
+        let begun = Box::pin(wallet.begin_sign_in(&records, &review)).await?;
+        let url = begun.url.clone();
+        *stage = Stage::SigningIn(Box::new(begun));
+        Ok(url)
+    }
+
+    /// Takes the address with which the browser came back; then [`Self::accept`] goes on. After an answer of somebody else
+    /// the session still waits for the right one; after a refused sign-in it can begin another.
+    ///
+    /// # Errors
+    /// `authorization_redirect`, `authorization_state`, `authorization_iss`: it is not the answer to this sign-in, and
+    /// nothing was sent anywhere; `authorization_denied`: the person or the server said no; `session_over`;
+    /// [`WalletError::Locked`]; what the issuer has to say.
+    pub async fn resume(&self, returned: &str) -> Result<(), WalletError> {
+        let wallet = &*self.wallet;
+        let mut stage = self.stage.lock().await;
+        let records = wallet.records()?;
+        let Stage::SigningIn(begun) = &*stage else { return Err(session_over()) };
+        let identity = wallet.identity(&records).await.map_err(device)?;
+        let keys = wallet.device_keys(self.binds_second_key(), None);
+        let context = wallet.issuance_context(&identity, &keys);
+        let acceptance = Acceptance { tx_code: None, copies: wallet.config.copies.max(1) };
+        match Box::pin(issuance::prepare_authorized(begun, returned, acceptance, &context)).await {
+            Ok(prepared) => {
+                let prepared = self.prepared(&records, prepared, Some(begun.state())).await?;
+                *stage = prepared;
+                Ok(())
+            }
+            Err(error) if signing_in::still_waits(&error) => Err(issuer(error)),
+            Err(error) => {
+                wallet.forget_sign_in(&records, begun).await?;
+                let review = Box::new(begun.review.clone());
+                *stage = Stage::Reviewed(review);
+                Err(issuer(error))
+            }
+        }
     }
 
     /// Accepts the offer: exactly one prompt, whatever the number of credentials, and they are stored.
@@ -275,67 +199,137 @@ impl IssuanceSession {
     /// wrong transaction code too, with another one.
     ///
     /// # Errors
-    /// `session_over`: it was accepted before; [`WalletError::Locked`]; `issuance_invalid_grant`: the transaction code
-    /// is wrong, or the offer is used or over; what the platform and the issuer have to say.
+    /// `session_over`: it was accepted before; `sign_in_needed`; [`WalletError::Locked`]; `issuance_invalid_grant`: the
+    /// transaction code is wrong, or the offer is used or over; what the platform and the issuer have to say.
     pub async fn accept(
         &self,
         tx_code: Option<&str>,
         prompt: &Prompt,
-    ) -> Result<Vec<CredentialSummary>, WalletError> {
+    ) -> Result<IssuanceOutcome, WalletError> {
         let wallet = &*self.wallet;
         let mut stage = self.stage.lock().await;
         let records = wallet.records()?;
         let identity = wallet.identity(&records).await.map_err(device)?;
-        let with_second_key = self.details.credentials.iter().any(|one| one.binds_second_key);
-        let keys = wallet.device_keys(with_second_key, Some(prompt.clone()));
+        let keys = wallet.device_keys(self.binds_second_key(), Some(prompt.clone()));
         let context = wallet.issuance_context(&identity, &keys);
         if let Stage::Reviewed(review) = &*stage {
+            if review.signs_in() {
+                return Err(sign_in_needed());
+            }
             let acceptance = Acceptance { tx_code, copies: wallet.config.copies.max(1) };
-            let prepared = issuance::prepare(review, acceptance, &context).await.map_err(issuer)?;
-            *stage = Stage::Prepared(Box::new(prepared));
+            let prepared = Box::pin(issuance::prepare(review, acceptance, &context)).await.map_err(issuer)?;
+            *stage = self.prepared(&records, prepared, None).await?;
         }
-        let Stage::Prepared(prepared) = &*stage else {
-            return Err(device(Error::misuse("session_over", "this offer was dealt with")));
+        let (prepared, collection) = match &*stage {
+            Stage::Prepared(begun) => (&begun.prepared, &begun.collection),
+            Stage::SigningIn(_) => return Err(sign_in_needed()),
+            Stage::Reviewed(_) | Stage::Over => return Err(session_over()),
         };
-        let registration = wallet.register(prepared, &keys).await.map_err(issuer)?;
-        let finished = issuance::finish(prepared, registration.as_ref(), &context).await;
-        let finished = match finished {
+        let registration =
+            Box::pin(wallet.register(prepared, &collection.credential_id, &keys)).await.map_err(issuer)?;
+        let finished = match Box::pin(issuance::finish(prepared, registration.as_ref(), &context)).await {
             Ok(finished) => finished,
             Err(error) => {
-                if !is_persons(&error) {
+                if !is_persons_no(&error) {
+                    collection.give_up(&records).await;
                     *stage = Stage::Over;
                 }
                 return Err(issuer(error));
             }
         };
+        let kept = Box::pin(wallet.keep(&records, &finished, collection, &context)).await;
         *stage = Stage::Over;
-        let ids = match wallet.store(&records, &finished.credentials).await {
-            Ok(ids) => ids,
+        kept
+    }
+
+    /// Gives the offer up: forgets the keys that were made for it. The issuer is not told. Dropping the session has the
+    /// same effect, at the next unlocking of the wallet.
+    ///
+    /// # Errors
+    /// [`WalletError::Locked`]; of the storage.
+    pub async fn abandon(&self) -> Result<(), WalletError> {
+        let mut stage = self.stage.lock().await;
+        let records = self.wallet.records()?;
+        match &*stage {
+            Stage::Prepared(begun) => begun.collection.give_up(&records).await,
+            Stage::SigningIn(begun) => self.wallet.forget_sign_in(&records, begun).await?,
+            Stage::Reviewed(_) | Stage::Over => {}
+        }
+        *stage = Stage::Over;
+        Ok(())
+    }
+
+    fn binds_second_key(&self) -> bool {
+        self.details.credentials.iter().any(|one| one.binds_second_key)
+    }
+
+    /// Notes the keys before anything is done with them; a sign-in that led here has served.
+    async fn prepared(
+        &self,
+        records: &Records,
+        prepared: PreparedIssuance,
+        sign_in: Option<&str>,
+    ) -> Result<Stage, WalletError> {
+        let collection = Collection::begin(&self.wallet);
+        let mut batch = Batch::new();
+        collection.note(&mut batch, &prepared, true).map_err(device)?;
+        if let Some(state) = sign_in {
+            signing_in::served(&mut batch, state);
+        }
+        self.wallet.commit(records, batch).await?;
+        Ok(Stage::Prepared(Box::new(Begun { prepared, collection })))
+    }
+}
+
+impl Wallet {
+    /// Stores what a collection gave and tells the issuer.
+    async fn keep(
+        &self,
+        records: &Records,
+        finished: &FinishedIssuance,
+        collection: &Collection,
+        context: &IssuanceContext<'_>,
+    ) -> Result<IssuanceOutcome, WalletError> {
+        let embedded = self.config.authenticator == AuthenticatorSource::Embedded;
+        let right = finished
+            .renewal()
+            .map(|renewal| (self.random().token(16), Some(Right { renewal: renewal.clone(), embedded })));
+        let arrival =
+            Arrival { finished, collection: Some(collection), embedded, right, renews: false, waited: None };
+        let stored = match Box::pin(self.store(records, arrival)).await {
+            Ok(stored) => stored,
             Err(error) => {
-                self.tell(&finished, NotificationEvent::CredentialFailure, &context).await;
+                self.tell(finished, NotificationEvent::CredentialFailure, context).await;
+                collection.give_up(records).await;
                 return Err(error);
             }
         };
-        self.tell(&finished, NotificationEvent::CredentialAccepted, &context).await;
-        let mut all = wallet.credentials().await?;
-        all.retain(|one| ids.contains(&one.id));
-        Ok(all)
+        self.tell(finished, NotificationEvent::CredentialAccepted, context).await;
+        self.release_token_key(records, finished.token_key()).await?;
+        let mut credentials = self.credentials().await?;
+        credentials.retain(|one| stored.ids.contains(&one.id));
+        let mut waiting = self.pending().await?;
+        waiting.retain(|one| stored.waiting.contains(&one.id));
+        Ok(IssuanceOutcome { credentials, waiting })
     }
 
     /// The issuer's answer to a notification changes nothing.
-    async fn tell(
+    pub(super) async fn tell(
         &self,
         finished: &FinishedIssuance,
         event: NotificationEvent,
         context: &IssuanceContext<'_>,
     ) {
-        if let Err(error) = issuance::notify(finished, event, context).await {
-            self.wallet.log(LogLevel::Info, &format!("the issuer takes no notification: {}", error.code()));
+        if let Err(error) = issuance::notify_keeping(finished, event, context).await {
+            self.log(LogLevel::Info, &format!("the issuer takes no notification: {}", error.code()));
         }
     }
 }
 
-/// Whether it was the person's or the device's no, so that the same collection can be tried again.
-fn is_persons(error: &Error) -> bool {
-    matches!(error.code(), "user_cancelled" | "biometry_lockout" | "biometry_not_enrolled")
+fn session_over() -> WalletError {
+    device(Error::misuse("session_over", "this offer was dealt with"))
+}
+
+fn sign_in_needed() -> WalletError {
+    device(Error::misuse("sign_in_needed", "this offer needs a sign-in with the issuer first"))
 }

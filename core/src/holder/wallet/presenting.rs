@@ -1,6 +1,5 @@
 //! A request, from the link to the answer.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,122 +12,30 @@ use super::ceremony;
 use super::held::{CREDENTIAL, Held};
 use super::keys::DeviceKeys;
 use super::platform::{LogLevel, Prompt};
+use super::request::{
+    PresentationOutcome, QueryChoice, RequestDetails, UsedUp, levels, query_choice, request_details,
+};
 use super::{Party, Wallet, WalletError, device, words};
-use crate::attestation::level::AssuranceLevel;
 use crate::binding::transaction::visible;
 use crate::credential::claims::ClaimPath;
+use crate::encoding::json as strict_json;
 use crate::error::{Error, Result};
 use crate::holder::StoredCredential;
 use crate::holder::presentation::{
-    self, Candidate, Choice, Delivery, PresentationContext, PresentationReview, PresentationRules,
-    QueryReview, Selection,
+    self, Choice, Delivery, PresentationContext, PresentationReview, Selection,
 };
-use crate::protocol::openid4vp::signed_request::VerifierAuthentication;
+use crate::limits::Limits;
+use crate::protocol::openid4vp::digital_credentials::{
+    DigitalCredentialRequest, DigitalCredentialResponse, ExchangeProtocol,
+};
 use crate::vault::records::{Batch, Records};
 use crate::webauthn::assertion::AuthenticationResponse;
 
+/// Most requests of one call of the Digital Credentials API.
+const MAX_REQUESTS: usize = 16;
+
 fn verifier(error: Error) -> WalletError {
     WalletError::of(Party::Verifier, error)
-}
-
-/// What the person should know before they agree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RequestWarning {
-    /// No trust rule of this wallet names the verifier.
-    VerifierNotTrusted,
-    /// Nobody has checked who asks: only the address of the answer is known.
-    VerifierNotAuthenticated,
-    /// The verifier does not say what for.
-    NoPurpose,
-    /// A required claim that a fitting credential holds is a key that lets verifiers recognise the person.
-    Recognisable,
-    /// The verifier wants a stronger binding than any fitting credential has: it will refuse.
-    LevelTooLow,
-}
-
-/// A request, for a person. All texts are safe to show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestDetails {
-    /// Who asks.
-    pub verifier_name: String,
-    /// Its client identifier.
-    pub client_id: String,
-    /// How it was authenticated.
-    pub authentication: VerifierAuthentication,
-    /// Whether a trust rule of this wallet names it.
-    pub trusted: bool,
-    /// What for, in the verifier's words, in full.
-    pub purpose: Option<String>,
-    /// The binding level that the verifier wants confirmed now, where it wants one.
-    pub step_up: Option<AssuranceLevel>,
-    /// Whether the answer travels encrypted to the verifier beyond the transport.
-    pub encrypted: bool,
-    /// Whether what the wallet holds can answer.
-    pub answerable: bool,
-    /// What the person should know.
-    pub warnings: Vec<RequestWarning>,
-}
-
-/// One query of the request, with what can answer it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueryChoice {
-    /// Its id.
-    pub query_id: String,
-    /// Whether every answer has it; otherwise it depends on what else is chosen.
-    pub required: bool,
-    /// Whether several credentials may answer it.
-    pub multiple: bool,
-    /// What fits; empty where the wallet holds nothing that does.
-    pub candidates: Vec<CandidateChoice>,
-}
-
-/// A credential that fits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CandidateChoice {
-    /// The wallet's id of the credential.
-    pub credential_id: String,
-    /// Name of the kind of credential.
-    pub name: String,
-    /// Who issued it.
-    pub issuer_name: String,
-    /// Whether the wallet knows the issuer.
-    pub issuer_trusted: bool,
-    /// Whether its binding is as strong as the verifier wants.
-    pub level_suffices: bool,
-    /// Exactly the claims that would leave.
-    pub claims: Vec<ClaimChoice>,
-}
-
-/// One claim that would leave. `Debug` hides the values.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ClaimChoice {
-    /// Where it is, a JSON array: for [`PresentationSession::choice`].
-    pub path: String,
-    /// Its name.
-    pub label: String,
-    /// Its values, one line each.
-    pub values: Vec<String>,
-    /// Whether the person may keep it.
-    pub optional: bool,
-    /// Whether it says something about keys, not about the person.
-    pub technical: bool,
-}
-
-impl fmt::Debug for ClaimChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClaimChoice").field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
-/// What the verifier said to the answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PresentationOutcome {
-    /// Whether it took it.
-    pub accepted: bool,
-    /// Its error code, where it refused and named one.
-    pub code: Option<String>,
-    /// Where the person's browser goes next. It holds a one-time code: open it at once, keep it nowhere.
-    pub redirect_uri: Option<Url>,
 }
 
 /// A request that the person looks at.
@@ -137,6 +44,8 @@ pub struct PresentationSession {
     review: PresentationReview,
     details: RequestDetails,
     choices: Vec<QueryChoice>,
+    /// Of a request that came over the Digital Credentials API.
+    protocol: Option<ExchangeProtocol>,
     over: Mutex<bool>,
 }
 
@@ -163,18 +72,60 @@ impl Wallet {
         let credentials = showable(&held);
         let keys = self.device_keys(true, None);
         let review =
-            presentation::review(request_link, &credentials, &self.presentation_context(&keys)).await;
-        let review = review.map_err(verifier)?;
-        let levels = levels(&credentials);
+            Box::pin(presentation::review(request_link, &credentials, &self.presentation_context(&keys)))
+                .await;
+        Ok(self.session(review.map_err(verifier)?, None, &held, &credentials))
+    }
+
+    /// Opens a request that came over the Digital Credentials API: `request_json` is what the platform hands over, the
+    /// `digital` member of the page's call or its `requests`, and `origin` is the page's origin as the platform says. The
+    /// first request whose protocol and verifier this wallet takes counts. The answer goes back to the platform
+    /// ([`PresentationOutcome::platform_response`]); after an error, or when the person says no, cancel the call.
+    ///
+    /// # Errors
+    /// `dc_api_request`: it is no such JSON; `dc_api_protocol`: none of the requests is of a known protocol; otherwise those
+    /// of [`Self::begin_presentation`] ([`presentation::review_digital`]).
+    pub async fn begin_digital_presentation(
+        self: &Arc<Self>,
+        request_json: &str,
+        origin: &str,
+    ) -> Result<PresentationSession, WalletError> {
+        let records = self.records()?;
+        let held = self.all_held(&records).await.map_err(device)?;
+        let credentials = showable(&held);
+        let keys = self.device_keys(true, None);
+        let context = self.presentation_context(&keys);
+        let mut fault = Error::unsupported("dc_api_protocol", "none of the requests is of a known protocol");
+        for request in digital_requests(request_json).map_err(verifier)? {
+            let one = std::slice::from_ref(&request);
+            match Box::pin(presentation::review_digital(one, origin, &credentials, &context)).await {
+                Ok(review) => return Ok(self.session(review, Some(request.protocol), &held, &credentials)),
+                Err(error) => fault = error,
+            }
+        }
+        Err(verifier(fault))
+    }
+
+    fn session(
+        self: &Arc<Self>,
+        review: PresentationReview,
+        protocol: Option<ExchangeProtocol>,
+        held: &[(String, Held)],
+        credentials: &[StoredCredential],
+    ) -> PresentationSession {
+        let levels = levels(credentials);
+        let reusable = held.iter().filter(|(_, held)| held.reusable);
+        let shown: Vec<&str> = reusable.map(|(id, _)| id.as_str()).collect();
         let choices: Vec<_> =
-            review.queries.iter().map(|query| query_choice(query, &review, &levels)).collect();
-        Ok(PresentationSession {
+            review.queries.iter().map(|query| query_choice(query, &review, &levels, &shown)).collect();
+        PresentationSession {
             wallet: Arc::clone(self),
-            details: request_details(&review, &choices),
+            details: request_details(&review, &choices, &self.config.locale),
             choices,
             review,
+            protocol,
             over: Mutex::new(false),
-        })
+        }
     }
 
     fn presentation_context<'a>(&'a self, keys: &'a DeviceKeys<'a>) -> PresentationContext<'a> {
@@ -183,7 +134,7 @@ impl Wallet {
             dids: &*self.platform.dids,
             keys,
             trust: &self.config.verifiers,
-            rules: PresentationRules::none(),
+            rules: &self.config.rules,
             rp_id: &self.config.rp_id,
             origin: &self.config.origin,
             clock: &*self.platform.clock,
@@ -192,75 +143,21 @@ impl Wallet {
     }
 }
 
+/// The requests of a call of the Digital Credentials API whose protocol is known; a page may ask in several at once.
+fn digital_requests(text: &str) -> Result<Vec<DigitalCredentialRequest>> {
+    let malformed =
+        || Error::malformed("dc_api_request", "not the requests of a Digital Credentials API call");
+    let value = strict_json::parse(text.as_bytes(), &Limits::DEFAULT)?;
+    let call = value.get("digital").unwrap_or(&value);
+    let requests = call.get("requests").and_then(Value::as_array).ok_or_else(malformed)?;
+    if requests.is_empty() || requests.len() > MAX_REQUESTS {
+        return Err(malformed());
+    }
+    Ok(requests.iter().filter_map(|one| serde_json::from_value(one.clone()).ok()).collect())
+}
+
 fn showable(held: &[(String, Held)]) -> Vec<StoredCredential> {
     held.iter().filter_map(|(id, held)| held.showable(id)).collect()
-}
-
-fn levels(credentials: &[StoredCredential]) -> BTreeMap<&str, AssuranceLevel> {
-    let level = |one| words::claims_of(one).map(|claims| words::level_of(&claims)).unwrap_or_default();
-    credentials.iter().map(|one| (one.id.as_str(), level(one))).collect()
-}
-
-fn query_choice(
-    query: &QueryReview,
-    review: &PresentationReview,
-    levels: &BTreeMap<&str, AssuranceLevel>,
-) -> QueryChoice {
-    let step_up = review.step_up.as_ref().filter(|step_up| step_up.credential_ids.contains(&query.id));
-    let wanted = step_up.map_or(AssuranceLevel::None, |step_up| step_up.min_level);
-    let candidate = |one: &Candidate| CandidateChoice {
-        credential_id: one.credential_id.clone(),
-        name: visible(&one.display.name),
-        issuer_name: visible(&one.issuer_name),
-        issuer_trusted: one.issuer_trusted,
-        level_suffices: levels.get(one.credential_id.as_str()).copied().unwrap_or_default().satisfies(wanted),
-        claims: one.claims.iter().map(|claim| claim_choice(one, claim)).collect(),
-    };
-    QueryChoice {
-        query_id: query.id.clone(),
-        required: query.required,
-        multiple: query.multiple,
-        candidates: query.candidates.iter().map(candidate).collect(),
-    }
-}
-
-fn claim_choice(candidate: &Candidate, claim: &presentation::ClaimReview) -> ClaimChoice {
-    let pointer: Vec<Value> = claim.path.clone().into();
-    ClaimChoice {
-        label: words::label(&candidate.display, &pointer),
-        values: claim.values.iter().flat_map(words::lines).collect(),
-        optional: claim.optional,
-        technical: claim.technical,
-        path: Value::Array(pointer).to_string(),
-    }
-}
-
-fn request_details(review: &PresentationReview, choices: &[QueryChoice]) -> RequestDetails {
-    let mut details = RequestDetails {
-        verifier_name: visible(&review.verifier.name),
-        client_id: visible(review.client_id()),
-        authentication: review.verifier.authentication,
-        trusted: review.verifier.trusted,
-        purpose: review.purpose.clone(),
-        step_up: review.step_up.as_ref().map(|step_up| step_up.min_level),
-        encrypted: review.encrypted,
-        answerable: review.answerable,
-        warnings: Vec::new(),
-    };
-    let candidates = || choices.iter().flat_map(|query| &query.candidates);
-    let recognisable =
-        candidates().any(|one| one.claims.iter().any(|claim| claim.technical && !claim.optional));
-    let too_low = details.step_up.is_some() && !candidates().any(|one| one.level_suffices);
-    let warnings = [
-        (!details.trusted, RequestWarning::VerifierNotTrusted),
-        (details.authentication == VerifierAuthentication::None, RequestWarning::VerifierNotAuthenticated),
-        (details.purpose.is_none(), RequestWarning::NoPurpose),
-        (recognisable, RequestWarning::Recognisable),
-        (too_low && details.answerable, RequestWarning::LevelTooLow),
-    ];
-    details.warnings =
-        warnings.into_iter().filter(|(applies, _)| *applies).map(|(_, warning)| warning).collect();
-    details
 }
 
 impl PresentationSession {
@@ -341,8 +238,10 @@ impl PresentationSession {
         let prepared = prepared.map_err(|error| WalletError::of(Party::Person, error))?;
         let sent = async {
             match self.ceremony(&prepared, &held, &keys).await? {
-                Some(ceremony) => presentation::finish(prepared, &ceremony, &credentials, &context).await,
-                None => presentation::finish_by_holder_keys(prepared, &credentials, &context).await,
+                Some(ceremony) => {
+                    Box::pin(presentation::finish(prepared, &ceremony, &credentials, &context)).await
+                }
+                None => Box::pin(presentation::finish_by_holder_keys(prepared, &credentials, &context)).await,
             }
         };
         let sent = sent.await;
@@ -355,9 +254,12 @@ impl PresentationSession {
             }
         };
         *over = true;
-        self.after_delivery(&records, held, selection, &delivery).await?;
-        let Delivery { accepted, code, redirect_uri, .. } = delivery;
-        Ok(PresentationOutcome { accepted, code, redirect_uri })
+        let used_up = Box::pin(self.after_delivery(&records, held, selection, &delivery)).await?;
+        let Delivery { accepted, code, redirect_uri, platform } = delivery;
+        let response = self.protocol.zip(platform);
+        let response = response.map(|(protocol, data)| DigitalCredentialResponse { protocol, data });
+        let platform_response = response.as_ref().map(ceremony::to_json).transpose().map_err(device)?;
+        Ok(PresentationOutcome { accepted, code, redirect_uri, platform_response, used_up })
     }
 
     /// The ceremony, if a key of the wallet can make it. In a wallet without a second key the holder keys ask the
@@ -436,33 +338,39 @@ impl PresentationSession {
         held: Vec<(String, Held)>,
         selection: &Selection,
         delivery: &Delivery,
-    ) -> Result<(), WalletError> {
+    ) -> Result<Vec<UsedUp>, WalletError> {
         let kind = if delivery.accepted { ActivityKind::Sent } else { ActivityKind::Refused };
         let entry = Activity { code: delivery.code.clone(), ..self.leaving(selection, kind) };
         self.spend(records, held, entry).await
     }
 
-    /// Uses up the copies that were shown and writes the log, together.
+    /// Uses up the copies that were shown and writes the log, together. Returns what has no copy left now.
     async fn spend(
         &self,
         records: &Records,
         held: Vec<(String, Held)>,
         entry: Activity,
-    ) -> Result<(), WalletError> {
-        let (mut batch, mut unneeded) = (Batch::new(), Vec::new());
+    ) -> Result<Vec<UsedUp>, WalletError> {
+        let (mut batch, mut unneeded, mut used_up) = (Batch::new(), Vec::new(), Vec::new());
         for (id, mut held) in held {
             if held.single_use() {
-                unneeded.extend(held.spend());
+                let before = held.used_up;
+                unneeded.extend(held.spend(self.wallet.config.reuse_last_copy));
                 self.wallet.put_held(records, &mut batch, &id, &held).await.map_err(device)?;
+                if held.used_up && !before {
+                    let shown = self.wallet.shown(held.summary(&id, false).map_err(device)?);
+                    let (credential_id, name, then) = (id, shown.name, shown.when_used_up);
+                    used_up.push(UsedUp { credential_id, name, then });
+                }
             }
         }
         activity::note(records, &mut batch, &entry).await.map_err(device)?;
         self.wallet.commit(records, batch).await?;
         for alias in unneeded {
             // The copy is gone; its key is of no use to anybody.
-            let _ = self.wallet.platform.keys.delete(&alias).await;
+            self.wallet.forget_key(&alias).await;
         }
-        Ok(())
+        Ok(used_up)
     }
 
     async fn after_failure(
@@ -479,7 +387,7 @@ impl PresentationSession {
             // The connection broke: whether the answer arrived is not known, so its copies are used up.
             (_, Error::Unavailable { .. }) => {
                 *over = true;
-                self.spend(records, held, self.leaving(selection, ActivityKind::Unconfirmed)).await
+                self.spend(records, held, self.leaving(selection, ActivityKind::Unconfirmed)).await.map(drop)
             }
             _ => Ok(()),
         }

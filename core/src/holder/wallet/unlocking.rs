@@ -8,7 +8,7 @@ use zeroize::Zeroize;
 use super::activity::{self, Activity, ActivityKind};
 use super::ceremony::to_json;
 use super::held::CREDENTIAL;
-use super::platform::{KeyWrapper, Prompt};
+use super::platform::{KeyWrapper, LogLevel, Prompt};
 use super::{LockState, Party, SETTINGS, Settings, WALLET, Wallet, WalletError, device};
 use crate::clock::UnixTime;
 use crate::encoding::{base64url, json as strict_json};
@@ -137,18 +137,24 @@ impl Wallet {
         let records = Records::open(vault, self.place(), opener, seen, older).await.map_err(device)?;
         // What an interrupted write has left behind; it harms nobody if it stays.
         let _ = records.sweep().await;
-        self.take(records).await;
+        let records = self.take(records).await;
+        // Keys of collections that ended with the app; what cannot be forgotten now is tried again next time.
+        if let Err(error) = self.sweep(&records).await {
+            self.log(LogLevel::Warn, &format!("unfinished collections stay: {}", error.code()));
+        }
         Ok(())
     }
 
-    async fn take(&self, records: Records) {
+    async fn take(&self, records: Records) -> Arc<Records> {
         let generation = records.generation().await;
         let now = self.now();
+        let records = Arc::new(records);
         let mut state = self.state();
         state.exists = true;
-        state.open = Some(Arc::new(records));
+        state.open = Some(Arc::clone(&records));
         state.seen = generation;
         state.used_at = now;
+        records
     }
 
     async fn open_by_hardware(&self, opener: &Opener, prompt: &Prompt) -> Result<Vault> {
@@ -226,6 +232,7 @@ impl Wallet {
             for (_, held) in self.all_held(&records).await.map_err(device)? {
                 self.forget_keys(&records, &held, true).await;
             }
+            self.sweep_all(&records).await?;
         }
         self.lock();
         if let Some(wrapper) = &self.platform.wrapper {
