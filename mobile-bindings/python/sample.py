@@ -41,7 +41,9 @@ async def collect(wallet: ck.Wallet, offer_link: str) -> None:
     offer = session.details()
     print(f"{offer.issuer_name} offers", ", ".join(credential.name for credential in offer.credentials))
     code = input("Transaction code? ") if offer.tx_code else None
-    await session.accept(code, ck.Prompt(title="Collect", reason="Bind them to this computer", cancel_label="No"))
+    prompt = ck.Prompt(title="Collect", reason="Bind them to this computer", cancel_label="No")
+    for later in (await session.accept(code, prompt)).waiting:
+        print(f"{later.issuer_name} will give {later.name} later")
 # end of collect
 
 

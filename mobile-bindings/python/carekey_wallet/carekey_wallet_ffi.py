@@ -535,6 +535,8 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_credential_logo() != 32665:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_carekey_wallet_ffi_checksum_method_credential_refresh() != 13858:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_generationanchor_load() != 29013:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_generationanchor_store() != 9205:
@@ -547,9 +549,15 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_hardwarekeystore_delete() != 37851:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
-    if lib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_accept() != 23012:
+    if lib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_abandon() != 60658:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_accept() != 37722:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_details() != 34649:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_resume() != 18116:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_sign_in() != 4458:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_keywrapper_wrap() != 61493:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
@@ -589,9 +597,15 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_activity() != 23368:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_digital_presentation() != 3530:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_issuance() != 9700:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_presentation() != 59309:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_cancel_pending() != 21545:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_check_pending() != 13858:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_credential() != 36201:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
@@ -607,7 +621,13 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_lock_state() != 33336:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_pending() != 6812:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_due() != 37586:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_status() != 12343:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_resume_issuance() != 58297:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_search() != 46077:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
@@ -673,6 +693,9 @@ _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_credential_details.restype 
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_credential_logo.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_credential_logo.restype = ctypes.c_uint16
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_credential_refresh.argtypes = (
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_credential_refresh.restype = ctypes.c_uint16
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_generationanchor_load.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_generationanchor_load.restype = ctypes.c_uint16
@@ -691,12 +714,21 @@ _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_hardwarekeystore_sign.resty
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_hardwarekeystore_delete.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_hardwarekeystore_delete.restype = ctypes.c_uint16
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_abandon.argtypes = (
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_abandon.restype = ctypes.c_uint16
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_accept.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_accept.restype = ctypes.c_uint16
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_details.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_details.restype = ctypes.c_uint16
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_resume.argtypes = (
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_resume.restype = ctypes.c_uint16
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_sign_in.argtypes = (
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_sign_in.restype = ctypes.c_uint16
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_keywrapper_wrap.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_keywrapper_wrap.restype = ctypes.c_uint16
@@ -754,12 +786,21 @@ _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_vault_remove_entry.restype 
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_activity.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_activity.restype = ctypes.c_uint16
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_digital_presentation.argtypes = (
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_digital_presentation.restype = ctypes.c_uint16
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_issuance.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_issuance.restype = ctypes.c_uint16
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_presentation.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_presentation.restype = ctypes.c_uint16
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_cancel_pending.argtypes = (
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_cancel_pending.restype = ctypes.c_uint16
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_check_pending.argtypes = (
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_check_pending.restype = ctypes.c_uint16
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_credential.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_credential.restype = ctypes.c_uint16
@@ -781,9 +822,18 @@ _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_lock.restype = ctype
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_lock_state.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_lock_state.restype = ctypes.c_uint16
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_pending.argtypes = (
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_pending.restype = ctypes.c_uint16
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_due.argtypes = (
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_due.restype = ctypes.c_uint16
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_status.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_status.restype = ctypes.c_uint16
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_resume_issuance.argtypes = (
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_resume_issuance.restype = ctypes.c_uint16
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_search.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_search.restype = ctypes.c_uint16
@@ -836,6 +886,11 @@ _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_credential_logo.argtypes = (
     ctypes.c_uint64,
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_credential_logo.restype = ctypes.c_uint64
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_credential_refresh.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_credential_refresh.restype = ctypes.c_uint64
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_generationanchor_load.argtypes = (
     ctypes.c_uint64,
 )
@@ -865,6 +920,10 @@ _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_hardwarekeystore_delete.argtypes 
     _UniffiRustBuffer,
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_hardwarekeystore_delete.restype = ctypes.c_uint64
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_issuancesession_abandon.argtypes = (
+    ctypes.c_uint64,
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_issuancesession_abandon.restype = ctypes.c_uint64
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_issuancesession_accept.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -876,6 +935,15 @@ _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_issuancesession_details.argtypes 
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_issuancesession_details.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_issuancesession_resume.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_issuancesession_resume.restype = ctypes.c_uint64
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_issuancesession_sign_in.argtypes = (
+    ctypes.c_uint64,
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_issuancesession_sign_in.restype = ctypes.c_uint64
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_keywrapper_wrap.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -977,6 +1045,12 @@ _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_activity.argtypes = (
     ctypes.c_uint32,
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_activity.restype = ctypes.c_uint64
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_begin_digital_presentation.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    _UniffiRustBuffer,
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_begin_digital_presentation.restype = ctypes.c_uint64
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_begin_issuance.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -987,6 +1061,15 @@ _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_begin_presentation.argtype
     _UniffiRustBuffer,
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_begin_presentation.restype = ctypes.c_uint64
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_cancel_pending.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_cancel_pending.restype = ctypes.c_uint64
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_check_pending.argtypes = (
+    ctypes.c_uint64,
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_check_pending.restype = ctypes.c_uint64
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_credential.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -1019,10 +1102,24 @@ _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_lock_state.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_lock_state.restype = _UniffiRustBuffer
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_pending.argtypes = (
+    ctypes.c_uint64,
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_pending.restype = ctypes.c_uint64
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_refresh_due.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_refresh_due.restype = ctypes.c_uint64
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_refresh_status.argtypes = (
     ctypes.c_uint64,
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_refresh_status.restype = ctypes.c_uint64
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_resume_issuance.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_resume_issuance.restype = ctypes.c_uint64
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_search.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -1786,42 +1883,47 @@ class ActivityKind(enum.Enum):
     A credential was collected anew: refreshed, refilled or enrolled again.
 """
 
-    SENT = 2
+    NOT_ISSUED = 2
+    """
+    An issuer did not give what was asked for, or the person waits for it no more.
+"""
+
+    SENT = 3
     """
     Claims went to a verifier, who took them.
 """
 
-    REFUSED = 3
+    REFUSED = 4
     """
     Claims went to a verifier, who refused the presentation. They left the device all the same.
 """
 
-    UNCONFIRMED = 4
+    UNCONFIRMED = 5
     """
     The answer was sent and nobody knows whether it arrived.
 """
 
-    DECLINED = 5
+    DECLINED = 6
     """
     The person said no.
 """
 
-    DELETED = 6
+    DELETED = 7
     """
     The person deleted a credential.
 """
 
-    KEYS_LOST = 7
+    KEYS_LOST = 8
     """
     A key of the device was destroyed, or is not on this device.
 """
 
-    RESTORED = 8
+    RESTORED = 9
     """
     A backup was read.
 """
 
-    UNLOCK_CHANGED = 9
+    UNLOCK_CHANGED = 10
     """
     A way to unlock was added or removed.
 """
@@ -1837,20 +1939,22 @@ class _UniffiFfiConverterTypeActivityKind(_UniffiConverterRustBuffer):
         if variant == 2:
             return ActivityKind.RENEWED
         if variant == 3:
-            return ActivityKind.SENT
+            return ActivityKind.NOT_ISSUED
         if variant == 4:
-            return ActivityKind.REFUSED
+            return ActivityKind.SENT
         if variant == 5:
-            return ActivityKind.UNCONFIRMED
+            return ActivityKind.REFUSED
         if variant == 6:
-            return ActivityKind.DECLINED
+            return ActivityKind.UNCONFIRMED
         if variant == 7:
-            return ActivityKind.DELETED
+            return ActivityKind.DECLINED
         if variant == 8:
-            return ActivityKind.KEYS_LOST
+            return ActivityKind.DELETED
         if variant == 9:
-            return ActivityKind.RESTORED
+            return ActivityKind.KEYS_LOST
         if variant == 10:
+            return ActivityKind.RESTORED
+        if variant == 11:
             return ActivityKind.UNLOCK_CHANGED
         raise InternalError("Raw enum value doesn't match any cases")
 
@@ -1859,6 +1963,8 @@ class _UniffiFfiConverterTypeActivityKind(_UniffiConverterRustBuffer):
         if value == ActivityKind.RECEIVED:
             return
         if value == ActivityKind.RENEWED:
+            return
+        if value == ActivityKind.NOT_ISSUED:
             return
         if value == ActivityKind.SENT:
             return
@@ -1884,22 +1990,24 @@ class _UniffiFfiConverterTypeActivityKind(_UniffiConverterRustBuffer):
             buf.write_i32(1)
         if value == ActivityKind.RENEWED:
             buf.write_i32(2)
-        if value == ActivityKind.SENT:
+        if value == ActivityKind.NOT_ISSUED:
             buf.write_i32(3)
-        if value == ActivityKind.REFUSED:
+        if value == ActivityKind.SENT:
             buf.write_i32(4)
-        if value == ActivityKind.UNCONFIRMED:
+        if value == ActivityKind.REFUSED:
             buf.write_i32(5)
-        if value == ActivityKind.DECLINED:
+        if value == ActivityKind.UNCONFIRMED:
             buf.write_i32(6)
-        if value == ActivityKind.DELETED:
+        if value == ActivityKind.DECLINED:
             buf.write_i32(7)
-        if value == ActivityKind.KEYS_LOST:
+        if value == ActivityKind.DELETED:
             buf.write_i32(8)
-        if value == ActivityKind.RESTORED:
+        if value == ActivityKind.KEYS_LOST:
             buf.write_i32(9)
-        if value == ActivityKind.UNLOCK_CHANGED:
+        if value == ActivityKind.RESTORED:
             buf.write_i32(10)
+        if value == ActivityKind.UNLOCK_CHANGED:
+            buf.write_i32(11)
 
 
 
@@ -2090,18 +2198,19 @@ class ClaimChoice:
     """
     One claim that would leave.
 """
-    def __init__(self, *, path:str, label:str, values:typing.List[str], optional:bool, technical:bool):
+    def __init__(self, *, path:str, label:str, values:typing.List[str], optional:bool, technical:bool, beyond_registration:bool):
         self.path = path
         self.label = label
         self.values = values
         self.optional = optional
         self.technical = technical
+        self.beyond_registration = beyond_registration
 
 
 
 
     def __str__(self):
-        return "ClaimChoice(path={}, label={}, values={}, optional={}, technical={})".format(self.path, self.label, self.values, self.optional, self.technical)
+        return "ClaimChoice(path={}, label={}, values={}, optional={}, technical={}, beyond_registration={})".format(self.path, self.label, self.values, self.optional, self.technical, self.beyond_registration)
     def __eq__(self, other):
         if self.path != other.path:
             return False
@@ -2112,6 +2221,8 @@ class ClaimChoice:
         if self.optional != other.optional:
             return False
         if self.technical != other.technical:
+            return False
+        if self.beyond_registration != other.beyond_registration:
             return False
         return True
 
@@ -2124,6 +2235,7 @@ class _UniffiFfiConverterTypeClaimChoice(_UniffiConverterRustBuffer):
             values=_UniffiFfiConverterSequenceString.read(buf),
             optional=_UniffiFfiConverterBoolean.read(buf),
             technical=_UniffiFfiConverterBoolean.read(buf),
+            beyond_registration=_UniffiFfiConverterBoolean.read(buf),
         )
 
     @staticmethod
@@ -2133,6 +2245,7 @@ class _UniffiFfiConverterTypeClaimChoice(_UniffiConverterRustBuffer):
         _UniffiFfiConverterSequenceString.check_lower(value.values)
         _UniffiFfiConverterBoolean.check_lower(value.optional)
         _UniffiFfiConverterBoolean.check_lower(value.technical)
+        _UniffiFfiConverterBoolean.check_lower(value.beyond_registration)
 
     @staticmethod
     def write(value, buf):
@@ -2141,6 +2254,7 @@ class _UniffiFfiConverterTypeClaimChoice(_UniffiConverterRustBuffer):
         _UniffiFfiConverterSequenceString.write(value.values, buf)
         _UniffiFfiConverterBoolean.write(value.optional, buf)
         _UniffiFfiConverterBoolean.write(value.technical, buf)
+        _UniffiFfiConverterBoolean.write(value.beyond_registration, buf)
 
 class _UniffiFfiConverterSequenceTypeClaimChoice(_UniffiConverterRustBuffer):
     @classmethod
@@ -2170,19 +2284,20 @@ class CandidateChoice:
     """
     A credential that fits.
 """
-    def __init__(self, *, credential_id:str, name:str, issuer_name:str, issuer_trusted:bool, level_suffices:bool, claims:typing.List[ClaimChoice]):
+    def __init__(self, *, credential_id:str, name:str, issuer_name:str, issuer_trusted:bool, level_suffices:bool, shown_before:bool, claims:typing.List[ClaimChoice]):
         self.credential_id = credential_id
         self.name = name
         self.issuer_name = issuer_name
         self.issuer_trusted = issuer_trusted
         self.level_suffices = level_suffices
+        self.shown_before = shown_before
         self.claims = claims
 
 
 
 
     def __str__(self):
-        return "CandidateChoice(credential_id={}, name={}, issuer_name={}, issuer_trusted={}, level_suffices={}, claims={})".format(self.credential_id, self.name, self.issuer_name, self.issuer_trusted, self.level_suffices, self.claims)
+        return "CandidateChoice(credential_id={}, name={}, issuer_name={}, issuer_trusted={}, level_suffices={}, shown_before={}, claims={})".format(self.credential_id, self.name, self.issuer_name, self.issuer_trusted, self.level_suffices, self.shown_before, self.claims)
     def __eq__(self, other):
         if self.credential_id != other.credential_id:
             return False
@@ -2193,6 +2308,8 @@ class CandidateChoice:
         if self.issuer_trusted != other.issuer_trusted:
             return False
         if self.level_suffices != other.level_suffices:
+            return False
+        if self.shown_before != other.shown_before:
             return False
         if self.claims != other.claims:
             return False
@@ -2207,6 +2324,7 @@ class _UniffiFfiConverterTypeCandidateChoice(_UniffiConverterRustBuffer):
             issuer_name=_UniffiFfiConverterString.read(buf),
             issuer_trusted=_UniffiFfiConverterBoolean.read(buf),
             level_suffices=_UniffiFfiConverterBoolean.read(buf),
+            shown_before=_UniffiFfiConverterBoolean.read(buf),
             claims=_UniffiFfiConverterSequenceTypeClaimChoice.read(buf),
         )
 
@@ -2217,6 +2335,7 @@ class _UniffiFfiConverterTypeCandidateChoice(_UniffiConverterRustBuffer):
         _UniffiFfiConverterString.check_lower(value.issuer_name)
         _UniffiFfiConverterBoolean.check_lower(value.issuer_trusted)
         _UniffiFfiConverterBoolean.check_lower(value.level_suffices)
+        _UniffiFfiConverterBoolean.check_lower(value.shown_before)
         _UniffiFfiConverterSequenceTypeClaimChoice.check_lower(value.claims)
 
     @staticmethod
@@ -2226,6 +2345,7 @@ class _UniffiFfiConverterTypeCandidateChoice(_UniffiConverterRustBuffer):
         _UniffiFfiConverterString.write(value.issuer_name, buf)
         _UniffiFfiConverterBoolean.write(value.issuer_trusted, buf)
         _UniffiFfiConverterBoolean.write(value.level_suffices, buf)
+        _UniffiFfiConverterBoolean.write(value.shown_before, buf)
         _UniffiFfiConverterSequenceTypeClaimChoice.write(value.claims, buf)
 
 @dataclass
@@ -2414,7 +2534,7 @@ class CredentialState(enum.Enum):
 
     NO_COPY_LEFT = 3
     """
-    Every single-use copy was shown: refill it.
+    Every single-use copy was shown: see `when_used_up`.
 """
 
     REENROLMENT_NEEDED = 4
@@ -2491,12 +2611,83 @@ class _UniffiFfiConverterTypeCredentialState(_UniffiConverterRustBuffer):
 
 
 
+
+
+
+
+
+class WhenUsedUp(enum.Enum):
+    """
+    What comes after the last single-use copy of a credential.
+"""
+
+    NOT_SINGLE_USE = 0
+    """
+    It has no single-use copies: it can be shown as often as the person wants.
+"""
+
+    REFILL = 1
+    """
+    The wallet fetches fresh copies: `refresh_due`.
+"""
+
+    REUSE = 2
+    """
+    The last copy is shown again: those who see it can tell that it was the same person.
+"""
+
+    NEW_OFFER = 3
+    """
+    It cannot be shown any more: the issuer has to make a new offer.
+"""
+
+
+
+class _UniffiFfiConverterTypeWhenUsedUp(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        variant = buf.read_i32()
+        if variant == 1:
+            return WhenUsedUp.NOT_SINGLE_USE
+        if variant == 2:
+            return WhenUsedUp.REFILL
+        if variant == 3:
+            return WhenUsedUp.REUSE
+        if variant == 4:
+            return WhenUsedUp.NEW_OFFER
+        raise InternalError("Raw enum value doesn't match any cases")
+
+    @staticmethod
+    def check_lower(value):
+        if value == WhenUsedUp.NOT_SINGLE_USE:
+            return
+        if value == WhenUsedUp.REFILL:
+            return
+        if value == WhenUsedUp.REUSE:
+            return
+        if value == WhenUsedUp.NEW_OFFER:
+            return
+        raise ValueError(value)
+
+    @staticmethod
+    def write(value, buf):
+        if value == WhenUsedUp.NOT_SINGLE_USE:
+            buf.write_i32(1)
+        if value == WhenUsedUp.REFILL:
+            buf.write_i32(2)
+        if value == WhenUsedUp.REUSE:
+            buf.write_i32(3)
+        if value == WhenUsedUp.NEW_OFFER:
+            buf.write_i32(4)
+
+
+
 @dataclass
 class CredentialSummary:
     """
     A credential as lists show it: no claim about the person. All texts are safe to show.
 """
-    def __init__(self, *, id:str, name:str, description:typing.Optional[str], issuer_name:str, issuer:str, credential_issuer:str, issuer_trusted:bool, kind:str, configuration_id:str, format:str, background_color:typing.Optional[str], text_color:typing.Optional[str], issued_at:UnixTime, expires_at:typing.Optional[UnixTime], level:AssuranceLevel, single_use:bool, copies_left:int, state:CredentialState, has_logo:bool):
+    def __init__(self, *, id:str, name:str, description:typing.Optional[str], issuer_name:str, issuer:str, credential_issuer:str, issuer_trusted:bool, kind:str, configuration_id:str, format:str, background_color:typing.Optional[str], text_color:typing.Optional[str], issued_at:UnixTime, expires_at:typing.Optional[UnixTime], level:AssuranceLevel, single_use:bool, copies_left:int, state:CredentialState, has_logo:bool, renewable:bool, when_used_up:WhenUsedUp):
         self.id = id
         self.name = name
         self.description = description
@@ -2516,12 +2707,14 @@ class CredentialSummary:
         self.copies_left = copies_left
         self.state = state
         self.has_logo = has_logo
+        self.renewable = renewable
+        self.when_used_up = when_used_up
 
 
 
 
     def __str__(self):
-        return "CredentialSummary(id={}, name={}, description={}, issuer_name={}, issuer={}, credential_issuer={}, issuer_trusted={}, kind={}, configuration_id={}, format={}, background_color={}, text_color={}, issued_at={}, expires_at={}, level={}, single_use={}, copies_left={}, state={}, has_logo={})".format(self.id, self.name, self.description, self.issuer_name, self.issuer, self.credential_issuer, self.issuer_trusted, self.kind, self.configuration_id, self.format, self.background_color, self.text_color, self.issued_at, self.expires_at, self.level, self.single_use, self.copies_left, self.state, self.has_logo)
+        return "CredentialSummary(id={}, name={}, description={}, issuer_name={}, issuer={}, credential_issuer={}, issuer_trusted={}, kind={}, configuration_id={}, format={}, background_color={}, text_color={}, issued_at={}, expires_at={}, level={}, single_use={}, copies_left={}, state={}, has_logo={}, renewable={}, when_used_up={})".format(self.id, self.name, self.description, self.issuer_name, self.issuer, self.credential_issuer, self.issuer_trusted, self.kind, self.configuration_id, self.format, self.background_color, self.text_color, self.issued_at, self.expires_at, self.level, self.single_use, self.copies_left, self.state, self.has_logo, self.renewable, self.when_used_up)
     def __eq__(self, other):
         if self.id != other.id:
             return False
@@ -2561,6 +2754,10 @@ class CredentialSummary:
             return False
         if self.has_logo != other.has_logo:
             return False
+        if self.renewable != other.renewable:
+            return False
+        if self.when_used_up != other.when_used_up:
+            return False
         return True
 
 class _UniffiFfiConverterTypeCredentialSummary(_UniffiConverterRustBuffer):
@@ -2586,6 +2783,8 @@ class _UniffiFfiConverterTypeCredentialSummary(_UniffiConverterRustBuffer):
             copies_left=_UniffiFfiConverterUInt32.read(buf),
             state=_UniffiFfiConverterTypeCredentialState.read(buf),
             has_logo=_UniffiFfiConverterBoolean.read(buf),
+            renewable=_UniffiFfiConverterBoolean.read(buf),
+            when_used_up=_UniffiFfiConverterTypeWhenUsedUp.read(buf),
         )
 
     @staticmethod
@@ -2609,6 +2808,8 @@ class _UniffiFfiConverterTypeCredentialSummary(_UniffiConverterRustBuffer):
         _UniffiFfiConverterUInt32.check_lower(value.copies_left)
         _UniffiFfiConverterTypeCredentialState.check_lower(value.state)
         _UniffiFfiConverterBoolean.check_lower(value.has_logo)
+        _UniffiFfiConverterBoolean.check_lower(value.renewable)
+        _UniffiFfiConverterTypeWhenUsedUp.check_lower(value.when_used_up)
 
     @staticmethod
     def write(value, buf):
@@ -2631,6 +2832,8 @@ class _UniffiFfiConverterTypeCredentialSummary(_UniffiConverterRustBuffer):
         _UniffiFfiConverterUInt32.write(value.copies_left, buf)
         _UniffiFfiConverterTypeCredentialState.write(value.state, buf)
         _UniffiFfiConverterBoolean.write(value.has_logo, buf)
+        _UniffiFfiConverterBoolean.write(value.renewable, buf)
+        _UniffiFfiConverterTypeWhenUsedUp.write(value.when_used_up, buf)
 
 class _UniffiFfiConverterSequenceTypeClaimText(_UniffiConverterRustBuffer):
     @classmethod
@@ -3347,6 +3550,131 @@ class _UniffiFfiConverterTypeHttpHeader(_UniffiConverterRustBuffer):
         _UniffiFfiConverterString.write(value.name, buf)
         _UniffiFfiConverterString.write(value.value, buf)
 
+@dataclass
+class PendingCredential:
+    """
+    A credential that comes later. All texts are safe to show.
+"""
+    def __init__(self, *, id:str, name:str, issuer_name:str, credential_issuer:str, since:UnixTime, ask_at:UnixTime):
+        self.id = id
+        self.name = name
+        self.issuer_name = issuer_name
+        self.credential_issuer = credential_issuer
+        self.since = since
+        self.ask_at = ask_at
+
+
+
+
+    def __str__(self):
+        return "PendingCredential(id={}, name={}, issuer_name={}, credential_issuer={}, since={}, ask_at={})".format(self.id, self.name, self.issuer_name, self.credential_issuer, self.since, self.ask_at)
+    def __eq__(self, other):
+        if self.id != other.id:
+            return False
+        if self.name != other.name:
+            return False
+        if self.issuer_name != other.issuer_name:
+            return False
+        if self.credential_issuer != other.credential_issuer:
+            return False
+        if self.since != other.since:
+            return False
+        if self.ask_at != other.ask_at:
+            return False
+        return True
+
+class _UniffiFfiConverterTypePendingCredential(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return PendingCredential(
+            id=_UniffiFfiConverterString.read(buf),
+            name=_UniffiFfiConverterString.read(buf),
+            issuer_name=_UniffiFfiConverterString.read(buf),
+            credential_issuer=_UniffiFfiConverterString.read(buf),
+            since=_UniffiFfiConverterTypeUnixTime.read(buf),
+            ask_at=_UniffiFfiConverterTypeUnixTime.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.id)
+        _UniffiFfiConverterString.check_lower(value.name)
+        _UniffiFfiConverterString.check_lower(value.issuer_name)
+        _UniffiFfiConverterString.check_lower(value.credential_issuer)
+        _UniffiFfiConverterTypeUnixTime.check_lower(value.since)
+        _UniffiFfiConverterTypeUnixTime.check_lower(value.ask_at)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.id, buf)
+        _UniffiFfiConverterString.write(value.name, buf)
+        _UniffiFfiConverterString.write(value.issuer_name, buf)
+        _UniffiFfiConverterString.write(value.credential_issuer, buf)
+        _UniffiFfiConverterTypeUnixTime.write(value.since, buf)
+        _UniffiFfiConverterTypeUnixTime.write(value.ask_at, buf)
+
+class _UniffiFfiConverterSequenceTypePendingCredential(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypePendingCredential.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypePendingCredential.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypePendingCredential.read(buf) for i in range(count)
+        ]
+
+@dataclass
+class IssuanceOutcome:
+    """
+    What came of accepting an offer.
+"""
+    def __init__(self, *, credentials:typing.List[CredentialSummary], waiting:typing.List[PendingCredential]):
+        self.credentials = credentials
+        self.waiting = waiting
+
+
+
+
+    def __str__(self):
+        return "IssuanceOutcome(credentials={}, waiting={})".format(self.credentials, self.waiting)
+    def __eq__(self, other):
+        if self.credentials != other.credentials:
+            return False
+        if self.waiting != other.waiting:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeIssuanceOutcome(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return IssuanceOutcome(
+            credentials=_UniffiFfiConverterSequenceTypeCredentialSummary.read(buf),
+            waiting=_UniffiFfiConverterSequenceTypePendingCredential.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterSequenceTypeCredentialSummary.check_lower(value.credentials)
+        _UniffiFfiConverterSequenceTypePendingCredential.check_lower(value.waiting)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterSequenceTypeCredentialSummary.write(value.credentials, buf)
+        _UniffiFfiConverterSequenceTypePendingCredential.write(value.waiting, buf)
+
 class _UniffiFfiConverterSequenceBytes(_UniffiConverterRustBuffer):
     @classmethod
     def check_lower(cls, value):
@@ -3916,13 +4244,53 @@ class _UniffiFfiConverterTypeKeySpec(_UniffiConverterRustBuffer):
         _UniffiFfiConverterBytes.write(value.attestation_challenge, buf)
 
 @dataclass
+class NotRefreshed:
+    """
+    A credential without fresh copies.
+"""
+    def __init__(self, *, credential_id:str, reason:ErrorFacts):
+        self.credential_id = credential_id
+        self.reason = reason
+
+
+
+
+    def __str__(self):
+        return "NotRefreshed(credential_id={}, reason={})".format(self.credential_id, self.reason)
+    def __eq__(self, other):
+        if self.credential_id != other.credential_id:
+            return False
+        if self.reason != other.reason:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeNotRefreshed(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return NotRefreshed(
+            credential_id=_UniffiFfiConverterString.read(buf),
+            reason=_UniffiFfiConverterTypeErrorFacts.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.credential_id)
+        _UniffiFfiConverterTypeErrorFacts.check_lower(value.reason)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.credential_id, buf)
+        _UniffiFfiConverterTypeErrorFacts.write(value.reason, buf)
+
+@dataclass
 class OfferedDetails:
     """
     One credential of an offer.
 """
-    def __init__(self, *, configuration_id:str, kind:str, name:str, description:typing.Optional[str], claims:typing.List[str], binds_second_key:bool, required_level:typing.Optional[str]):
+    def __init__(self, *, configuration_id:str, kind:str, format:str, name:str, description:typing.Optional[str], claims:typing.List[str], binds_second_key:bool, required_level:typing.Optional[str]):
         self.configuration_id = configuration_id
         self.kind = kind
+        self.format = format
         self.name = name
         self.description = description
         self.claims = claims
@@ -3933,11 +4301,13 @@ class OfferedDetails:
 
 
     def __str__(self):
-        return "OfferedDetails(configuration_id={}, kind={}, name={}, description={}, claims={}, binds_second_key={}, required_level={})".format(self.configuration_id, self.kind, self.name, self.description, self.claims, self.binds_second_key, self.required_level)
+        return "OfferedDetails(configuration_id={}, kind={}, format={}, name={}, description={}, claims={}, binds_second_key={}, required_level={})".format(self.configuration_id, self.kind, self.format, self.name, self.description, self.claims, self.binds_second_key, self.required_level)
     def __eq__(self, other):
         if self.configuration_id != other.configuration_id:
             return False
         if self.kind != other.kind:
+            return False
+        if self.format != other.format:
             return False
         if self.name != other.name:
             return False
@@ -3957,6 +4327,7 @@ class _UniffiFfiConverterTypeOfferedDetails(_UniffiConverterRustBuffer):
         return OfferedDetails(
             configuration_id=_UniffiFfiConverterString.read(buf),
             kind=_UniffiFfiConverterString.read(buf),
+            format=_UniffiFfiConverterString.read(buf),
             name=_UniffiFfiConverterString.read(buf),
             description=_UniffiFfiConverterOptionalString.read(buf),
             claims=_UniffiFfiConverterSequenceString.read(buf),
@@ -3968,6 +4339,7 @@ class _UniffiFfiConverterTypeOfferedDetails(_UniffiConverterRustBuffer):
     def check_lower(value):
         _UniffiFfiConverterString.check_lower(value.configuration_id)
         _UniffiFfiConverterString.check_lower(value.kind)
+        _UniffiFfiConverterString.check_lower(value.format)
         _UniffiFfiConverterString.check_lower(value.name)
         _UniffiFfiConverterOptionalString.check_lower(value.description)
         _UniffiFfiConverterSequenceString.check_lower(value.claims)
@@ -3978,6 +4350,7 @@ class _UniffiFfiConverterTypeOfferedDetails(_UniffiConverterRustBuffer):
     def write(value, buf):
         _UniffiFfiConverterString.write(value.configuration_id, buf)
         _UniffiFfiConverterString.write(value.kind, buf)
+        _UniffiFfiConverterString.write(value.format, buf)
         _UniffiFfiConverterString.write(value.name, buf)
         _UniffiFfiConverterOptionalString.write(value.description, buf)
         _UniffiFfiConverterSequenceString.write(value.claims, buf)
@@ -4107,19 +4480,20 @@ class OfferDetails:
     """
     What is offered, for a person. All texts are safe to show.
 """
-    def __init__(self, *, credential_issuer:str, issuer_host:str, issuer_name:str, credentials:typing.List[OfferedDetails], unsupported:typing.List[str], tx_code:typing.Optional[TxCodeDetails]):
+    def __init__(self, *, credential_issuer:str, issuer_host:str, issuer_name:str, credentials:typing.List[OfferedDetails], unsupported:typing.List[str], tx_code:typing.Optional[TxCodeDetails], signs_in:bool):
         self.credential_issuer = credential_issuer
         self.issuer_host = issuer_host
         self.issuer_name = issuer_name
         self.credentials = credentials
         self.unsupported = unsupported
         self.tx_code = tx_code
+        self.signs_in = signs_in
 
 
 
 
     def __str__(self):
-        return "OfferDetails(credential_issuer={}, issuer_host={}, issuer_name={}, credentials={}, unsupported={}, tx_code={})".format(self.credential_issuer, self.issuer_host, self.issuer_name, self.credentials, self.unsupported, self.tx_code)
+        return "OfferDetails(credential_issuer={}, issuer_host={}, issuer_name={}, credentials={}, unsupported={}, tx_code={}, signs_in={})".format(self.credential_issuer, self.issuer_host, self.issuer_name, self.credentials, self.unsupported, self.tx_code, self.signs_in)
     def __eq__(self, other):
         if self.credential_issuer != other.credential_issuer:
             return False
@@ -4133,6 +4507,8 @@ class OfferDetails:
             return False
         if self.tx_code != other.tx_code:
             return False
+        if self.signs_in != other.signs_in:
+            return False
         return True
 
 class _UniffiFfiConverterTypeOfferDetails(_UniffiConverterRustBuffer):
@@ -4145,6 +4521,7 @@ class _UniffiFfiConverterTypeOfferDetails(_UniffiConverterRustBuffer):
             credentials=_UniffiFfiConverterSequenceTypeOfferedDetails.read(buf),
             unsupported=_UniffiFfiConverterSequenceString.read(buf),
             tx_code=_UniffiFfiConverterOptionalTypeTxCodeDetails.read(buf),
+            signs_in=_UniffiFfiConverterBoolean.read(buf),
         )
 
     @staticmethod
@@ -4155,6 +4532,7 @@ class _UniffiFfiConverterTypeOfferDetails(_UniffiConverterRustBuffer):
         _UniffiFfiConverterSequenceTypeOfferedDetails.check_lower(value.credentials)
         _UniffiFfiConverterSequenceString.check_lower(value.unsupported)
         _UniffiFfiConverterOptionalTypeTxCodeDetails.check_lower(value.tx_code)
+        _UniffiFfiConverterBoolean.check_lower(value.signs_in)
 
     @staticmethod
     def write(value, buf):
@@ -4164,6 +4542,114 @@ class _UniffiFfiConverterTypeOfferDetails(_UniffiConverterRustBuffer):
         _UniffiFfiConverterSequenceTypeOfferedDetails.write(value.credentials, buf)
         _UniffiFfiConverterSequenceString.write(value.unsupported, buf)
         _UniffiFfiConverterOptionalTypeTxCodeDetails.write(value.tx_code, buf)
+        _UniffiFfiConverterBoolean.write(value.signs_in, buf)
+
+@dataclass
+class RefusedCredential:
+    """
+    A credential that the issuer does not give.
+"""
+    def __init__(self, *, credential:PendingCredential, reason:ErrorFacts):
+        self.credential = credential
+        self.reason = reason
+
+
+
+
+    def __str__(self):
+        return "RefusedCredential(credential={}, reason={})".format(self.credential, self.reason)
+    def __eq__(self, other):
+        if self.credential != other.credential:
+            return False
+        if self.reason != other.reason:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeRefusedCredential(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return RefusedCredential(
+            credential=_UniffiFfiConverterTypePendingCredential.read(buf),
+            reason=_UniffiFfiConverterTypeErrorFacts.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterTypePendingCredential.check_lower(value.credential)
+        _UniffiFfiConverterTypeErrorFacts.check_lower(value.reason)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterTypePendingCredential.write(value.credential, buf)
+        _UniffiFfiConverterTypeErrorFacts.write(value.reason, buf)
+
+class _UniffiFfiConverterSequenceTypeRefusedCredential(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypeRefusedCredential.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypeRefusedCredential.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypeRefusedCredential.read(buf) for i in range(count)
+        ]
+
+@dataclass
+class PendingReport:
+    """
+    What `check_pending` learned.
+"""
+    def __init__(self, *, arrived:typing.List[CredentialSummary], waiting:typing.List[PendingCredential], refused:typing.List[RefusedCredential]):
+        self.arrived = arrived
+        self.waiting = waiting
+        self.refused = refused
+
+
+
+
+    def __str__(self):
+        return "PendingReport(arrived={}, waiting={}, refused={})".format(self.arrived, self.waiting, self.refused)
+    def __eq__(self, other):
+        if self.arrived != other.arrived:
+            return False
+        if self.waiting != other.waiting:
+            return False
+        if self.refused != other.refused:
+            return False
+        return True
+
+class _UniffiFfiConverterTypePendingReport(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return PendingReport(
+            arrived=_UniffiFfiConverterSequenceTypeCredentialSummary.read(buf),
+            waiting=_UniffiFfiConverterSequenceTypePendingCredential.read(buf),
+            refused=_UniffiFfiConverterSequenceTypeRefusedCredential.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterSequenceTypeCredentialSummary.check_lower(value.arrived)
+        _UniffiFfiConverterSequenceTypePendingCredential.check_lower(value.waiting)
+        _UniffiFfiConverterSequenceTypeRefusedCredential.check_lower(value.refused)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterSequenceTypeCredentialSummary.write(value.arrived, buf)
+        _UniffiFfiConverterSequenceTypePendingCredential.write(value.waiting, buf)
+        _UniffiFfiConverterSequenceTypeRefusedCredential.write(value.refused, buf)
 
 
 class _UniffiFfiConverterTypeUrl:
@@ -4217,26 +4703,100 @@ class _UniffiFfiConverterOptionalTypeUrl(_UniffiConverterRustBuffer):
             raise InternalError("Unexpected flag byte for optional type")
 
 @dataclass
-class PresentationOutcome:
+class UsedUp:
     """
-    What the verifier said to the answer.
+    A credential whose last single-use copy was shown.
 """
-    def __init__(self, *, accepted:bool, code:typing.Optional[str], redirect_uri:typing.Optional[Url]):
-        self.accepted = accepted
-        self.code = code
-        self.redirect_uri = redirect_uri
+    def __init__(self, *, credential_id:str, name:str, then:WhenUsedUp):
+        self.credential_id = credential_id
+        self.name = name
+        self.then = then
 
 
 
 
     def __str__(self):
-        return "PresentationOutcome(accepted={}, code={}, redirect_uri={})".format(self.accepted, self.code, self.redirect_uri)
+        return "UsedUp(credential_id={}, name={}, then={})".format(self.credential_id, self.name, self.then)
+    def __eq__(self, other):
+        if self.credential_id != other.credential_id:
+            return False
+        if self.name != other.name:
+            return False
+        if self.then != other.then:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeUsedUp(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return UsedUp(
+            credential_id=_UniffiFfiConverterString.read(buf),
+            name=_UniffiFfiConverterString.read(buf),
+            then=_UniffiFfiConverterTypeWhenUsedUp.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.credential_id)
+        _UniffiFfiConverterString.check_lower(value.name)
+        _UniffiFfiConverterTypeWhenUsedUp.check_lower(value.then)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.credential_id, buf)
+        _UniffiFfiConverterString.write(value.name, buf)
+        _UniffiFfiConverterTypeWhenUsedUp.write(value.then, buf)
+
+class _UniffiFfiConverterSequenceTypeUsedUp(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypeUsedUp.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypeUsedUp.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypeUsedUp.read(buf) for i in range(count)
+        ]
+
+@dataclass
+class PresentationOutcome:
+    """
+    What the verifier said to the answer.
+"""
+    def __init__(self, *, accepted:bool, code:typing.Optional[str], redirect_uri:typing.Optional[Url], platform_response:typing.Optional[str], used_up:typing.List[UsedUp]):
+        self.accepted = accepted
+        self.code = code
+        self.redirect_uri = redirect_uri
+        self.platform_response = platform_response
+        self.used_up = used_up
+
+
+
+
+    def __str__(self):
+        return "PresentationOutcome(accepted={}, code={}, redirect_uri={}, platform_response={}, used_up={})".format(self.accepted, self.code, self.redirect_uri, self.platform_response, self.used_up)
     def __eq__(self, other):
         if self.accepted != other.accepted:
             return False
         if self.code != other.code:
             return False
         if self.redirect_uri != other.redirect_uri:
+            return False
+        if self.platform_response != other.platform_response:
+            return False
+        if self.used_up != other.used_up:
             return False
         return True
 
@@ -4247,6 +4807,8 @@ class _UniffiFfiConverterTypePresentationOutcome(_UniffiConverterRustBuffer):
             accepted=_UniffiFfiConverterBoolean.read(buf),
             code=_UniffiFfiConverterOptionalString.read(buf),
             redirect_uri=_UniffiFfiConverterOptionalTypeUrl.read(buf),
+            platform_response=_UniffiFfiConverterOptionalString.read(buf),
+            used_up=_UniffiFfiConverterSequenceTypeUsedUp.read(buf),
         )
 
     @staticmethod
@@ -4254,12 +4816,16 @@ class _UniffiFfiConverterTypePresentationOutcome(_UniffiConverterRustBuffer):
         _UniffiFfiConverterBoolean.check_lower(value.accepted)
         _UniffiFfiConverterOptionalString.check_lower(value.code)
         _UniffiFfiConverterOptionalTypeUrl.check_lower(value.redirect_uri)
+        _UniffiFfiConverterOptionalString.check_lower(value.platform_response)
+        _UniffiFfiConverterSequenceTypeUsedUp.check_lower(value.used_up)
 
     @staticmethod
     def write(value, buf):
         _UniffiFfiConverterBoolean.write(value.accepted, buf)
         _UniffiFfiConverterOptionalString.write(value.code, buf)
         _UniffiFfiConverterOptionalTypeUrl.write(value.redirect_uri, buf)
+        _UniffiFfiConverterOptionalString.write(value.platform_response, buf)
+        _UniffiFfiConverterSequenceTypeUsedUp.write(value.used_up, buf)
 
 @dataclass
 class Prompt:
@@ -4380,6 +4946,125 @@ class _UniffiFfiConverterTypeQueryChoice(_UniffiConverterRustBuffer):
         _UniffiFfiConverterBoolean.write(value.multiple, buf)
         _UniffiFfiConverterSequenceTypeCandidateChoice.write(value.candidates, buf)
 
+class _UniffiFfiConverterSequenceTypeNotRefreshed(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypeNotRefreshed.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypeNotRefreshed.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypeNotRefreshed.read(buf) for i in range(count)
+        ]
+
+@dataclass
+class RefreshReport:
+    """
+    What `refresh_due` did.
+"""
+    def __init__(self, *, refreshed:typing.List[CredentialSummary], left:typing.List[NotRefreshed]):
+        self.refreshed = refreshed
+        self.left = left
+
+
+
+
+    def __str__(self):
+        return "RefreshReport(refreshed={}, left={})".format(self.refreshed, self.left)
+    def __eq__(self, other):
+        if self.refreshed != other.refreshed:
+            return False
+        if self.left != other.left:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeRefreshReport(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return RefreshReport(
+            refreshed=_UniffiFfiConverterSequenceTypeCredentialSummary.read(buf),
+            left=_UniffiFfiConverterSequenceTypeNotRefreshed.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterSequenceTypeCredentialSummary.check_lower(value.refreshed)
+        _UniffiFfiConverterSequenceTypeNotRefreshed.check_lower(value.left)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterSequenceTypeCredentialSummary.write(value.refreshed, buf)
+        _UniffiFfiConverterSequenceTypeNotRefreshed.write(value.left, buf)
+
+@dataclass
+class RegistrationDetails:
+    """
+    What a registrar wrote down about the verifier. All texts are safe to show.
+"""
+    def __init__(self, *, name:str, registrar:str, purpose:typing.Optional[str], privacy_policy:typing.Optional[str], expires_at:typing.Optional[UnixTime]):
+        self.name = name
+        self.registrar = registrar
+        self.purpose = purpose
+        self.privacy_policy = privacy_policy
+        self.expires_at = expires_at
+
+
+
+
+    def __str__(self):
+        return "RegistrationDetails(name={}, registrar={}, purpose={}, privacy_policy={}, expires_at={})".format(self.name, self.registrar, self.purpose, self.privacy_policy, self.expires_at)
+    def __eq__(self, other):
+        if self.name != other.name:
+            return False
+        if self.registrar != other.registrar:
+            return False
+        if self.purpose != other.purpose:
+            return False
+        if self.privacy_policy != other.privacy_policy:
+            return False
+        if self.expires_at != other.expires_at:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeRegistrationDetails(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return RegistrationDetails(
+            name=_UniffiFfiConverterString.read(buf),
+            registrar=_UniffiFfiConverterString.read(buf),
+            purpose=_UniffiFfiConverterOptionalString.read(buf),
+            privacy_policy=_UniffiFfiConverterOptionalString.read(buf),
+            expires_at=_UniffiFfiConverterOptionalTypeUnixTime.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.name)
+        _UniffiFfiConverterString.check_lower(value.registrar)
+        _UniffiFfiConverterOptionalString.check_lower(value.purpose)
+        _UniffiFfiConverterOptionalString.check_lower(value.privacy_policy)
+        _UniffiFfiConverterOptionalTypeUnixTime.check_lower(value.expires_at)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.name, buf)
+        _UniffiFfiConverterString.write(value.registrar, buf)
+        _UniffiFfiConverterOptionalString.write(value.purpose, buf)
+        _UniffiFfiConverterOptionalString.write(value.privacy_policy, buf)
+        _UniffiFfiConverterOptionalTypeUnixTime.write(value.expires_at, buf)
+
 
 
 
@@ -4498,6 +5183,155 @@ class _UniffiFfiConverterOptionalTypeAssuranceLevel(_UniffiConverterRustBuffer):
         else:
             raise InternalError("Unexpected flag byte for optional type")
 
+@dataclass
+class TransactionLine:
+    """
+    One part of a transaction.
+"""
+    def __init__(self, *, label:str, value:str):
+        self.label = label
+        self.value = value
+
+
+
+
+    def __str__(self):
+        return "TransactionLine(label={}, value={})".format(self.label, self.value)
+    def __eq__(self, other):
+        if self.label != other.label:
+            return False
+        if self.value != other.value:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeTransactionLine(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return TransactionLine(
+            label=_UniffiFfiConverterString.read(buf),
+            value=_UniffiFfiConverterString.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.label)
+        _UniffiFfiConverterString.check_lower(value.value)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.label, buf)
+        _UniffiFfiConverterString.write(value.value, buf)
+
+class _UniffiFfiConverterSequenceTypeTransactionLine(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypeTransactionLine.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypeTransactionLine.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypeTransactionLine.read(buf) for i in range(count)
+        ]
+
+@dataclass
+class TransactionDetails:
+    """
+    Something that the answer approves beside what it shows: to be shown in full. All texts are safe to show.
+"""
+    def __init__(self, *, title:str, lines:typing.List[TransactionLine]):
+        self.title = title
+        self.lines = lines
+
+
+
+
+    def __str__(self):
+        return "TransactionDetails(title={}, lines={})".format(self.title, self.lines)
+    def __eq__(self, other):
+        if self.title != other.title:
+            return False
+        if self.lines != other.lines:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeTransactionDetails(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return TransactionDetails(
+            title=_UniffiFfiConverterString.read(buf),
+            lines=_UniffiFfiConverterSequenceTypeTransactionLine.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.title)
+        _UniffiFfiConverterSequenceTypeTransactionLine.check_lower(value.lines)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.title, buf)
+        _UniffiFfiConverterSequenceTypeTransactionLine.write(value.lines, buf)
+
+class _UniffiFfiConverterSequenceTypeTransactionDetails(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypeTransactionDetails.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypeTransactionDetails.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypeTransactionDetails.read(buf) for i in range(count)
+        ]
+
+class _UniffiFfiConverterOptionalTypeRegistrationDetails(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        if value is not None:
+            _UniffiFfiConverterTypeRegistrationDetails.check_lower(value)
+
+    @classmethod
+    def write(cls, value, buf):
+        if value is None:
+            buf.write_u8(0)
+            return
+
+        buf.write_u8(1)
+        _UniffiFfiConverterTypeRegistrationDetails.write(value, buf)
+
+    @classmethod
+    def read(cls, buf):
+        flag = buf.read_u8()
+        if flag == 0:
+            return None
+        elif flag == 1:
+            return _UniffiFfiConverterTypeRegistrationDetails.read(buf)
+        else:
+            raise InternalError("Unexpected flag byte for optional type")
+
 
 
 
@@ -4533,6 +5367,26 @@ class RequestWarning(enum.Enum):
     The verifier wants a stronger binding than any fitting credential has: it will refuse.
 """
 
+    NOT_REGISTERED = 5
+    """
+    The verifier shows no registration, though this wallet knows registrars.
+"""
+
+    REGISTRATION_INVALID = 6
+    """
+    The verifier shows a registration that does not count: of an unknown registrar, out of date, or of somebody else.
+"""
+
+    ASKS_BEYOND_REGISTRATION = 7
+    """
+    The verifier asks for more than its registration says: see `beyond_registration`.
+"""
+
+    COPY_SHOWN_BEFORE = 8
+    """
+    A fitting credential has only a copy that was shown before: those who see it can tell that it was the same person.
+"""
+
 
 
 class _UniffiFfiConverterTypeRequestWarning(_UniffiConverterRustBuffer):
@@ -4549,6 +5403,14 @@ class _UniffiFfiConverterTypeRequestWarning(_UniffiConverterRustBuffer):
             return RequestWarning.RECOGNISABLE
         if variant == 5:
             return RequestWarning.LEVEL_TOO_LOW
+        if variant == 6:
+            return RequestWarning.NOT_REGISTERED
+        if variant == 7:
+            return RequestWarning.REGISTRATION_INVALID
+        if variant == 8:
+            return RequestWarning.ASKS_BEYOND_REGISTRATION
+        if variant == 9:
+            return RequestWarning.COPY_SHOWN_BEFORE
         raise InternalError("Raw enum value doesn't match any cases")
 
     @staticmethod
@@ -4562,6 +5424,14 @@ class _UniffiFfiConverterTypeRequestWarning(_UniffiConverterRustBuffer):
         if value == RequestWarning.RECOGNISABLE:
             return
         if value == RequestWarning.LEVEL_TOO_LOW:
+            return
+        if value == RequestWarning.NOT_REGISTERED:
+            return
+        if value == RequestWarning.REGISTRATION_INVALID:
+            return
+        if value == RequestWarning.ASKS_BEYOND_REGISTRATION:
+            return
+        if value == RequestWarning.COPY_SHOWN_BEFORE:
             return
         raise ValueError(value)
 
@@ -4577,6 +5447,14 @@ class _UniffiFfiConverterTypeRequestWarning(_UniffiConverterRustBuffer):
             buf.write_i32(4)
         if value == RequestWarning.LEVEL_TOO_LOW:
             buf.write_i32(5)
+        if value == RequestWarning.NOT_REGISTERED:
+            buf.write_i32(6)
+        if value == RequestWarning.REGISTRATION_INVALID:
+            buf.write_i32(7)
+        if value == RequestWarning.ASKS_BEYOND_REGISTRATION:
+            buf.write_i32(8)
+        if value == RequestWarning.COPY_SHOWN_BEFORE:
+            buf.write_i32(9)
 
 
 
@@ -4608,7 +5486,7 @@ class RequestDetails:
     """
     A request, for a person. All texts are safe to show.
 """
-    def __init__(self, *, verifier_name:str, client_id:str, authentication:VerifierAuthentication, trusted:bool, purpose:typing.Optional[str], step_up:typing.Optional[AssuranceLevel], encrypted:bool, answerable:bool, warnings:typing.List[RequestWarning]):
+    def __init__(self, *, verifier_name:str, client_id:str, authentication:VerifierAuthentication, trusted:bool, purpose:typing.Optional[str], step_up:typing.Optional[AssuranceLevel], encrypted:bool, answerable:bool, transactions:typing.List[TransactionDetails], registration:typing.Optional[RegistrationDetails], beyond_registration:typing.List[str], warnings:typing.List[RequestWarning]):
         self.verifier_name = verifier_name
         self.client_id = client_id
         self.authentication = authentication
@@ -4617,13 +5495,16 @@ class RequestDetails:
         self.step_up = step_up
         self.encrypted = encrypted
         self.answerable = answerable
+        self.transactions = transactions
+        self.registration = registration
+        self.beyond_registration = beyond_registration
         self.warnings = warnings
 
 
 
 
     def __str__(self):
-        return "RequestDetails(verifier_name={}, client_id={}, authentication={}, trusted={}, purpose={}, step_up={}, encrypted={}, answerable={}, warnings={})".format(self.verifier_name, self.client_id, self.authentication, self.trusted, self.purpose, self.step_up, self.encrypted, self.answerable, self.warnings)
+        return "RequestDetails(verifier_name={}, client_id={}, authentication={}, trusted={}, purpose={}, step_up={}, encrypted={}, answerable={}, transactions={}, registration={}, beyond_registration={}, warnings={})".format(self.verifier_name, self.client_id, self.authentication, self.trusted, self.purpose, self.step_up, self.encrypted, self.answerable, self.transactions, self.registration, self.beyond_registration, self.warnings)
     def __eq__(self, other):
         if self.verifier_name != other.verifier_name:
             return False
@@ -4641,6 +5522,12 @@ class RequestDetails:
             return False
         if self.answerable != other.answerable:
             return False
+        if self.transactions != other.transactions:
+            return False
+        if self.registration != other.registration:
+            return False
+        if self.beyond_registration != other.beyond_registration:
+            return False
         if self.warnings != other.warnings:
             return False
         return True
@@ -4657,6 +5544,9 @@ class _UniffiFfiConverterTypeRequestDetails(_UniffiConverterRustBuffer):
             step_up=_UniffiFfiConverterOptionalTypeAssuranceLevel.read(buf),
             encrypted=_UniffiFfiConverterBoolean.read(buf),
             answerable=_UniffiFfiConverterBoolean.read(buf),
+            transactions=_UniffiFfiConverterSequenceTypeTransactionDetails.read(buf),
+            registration=_UniffiFfiConverterOptionalTypeRegistrationDetails.read(buf),
+            beyond_registration=_UniffiFfiConverterSequenceString.read(buf),
             warnings=_UniffiFfiConverterSequenceTypeRequestWarning.read(buf),
         )
 
@@ -4670,6 +5560,9 @@ class _UniffiFfiConverterTypeRequestDetails(_UniffiConverterRustBuffer):
         _UniffiFfiConverterOptionalTypeAssuranceLevel.check_lower(value.step_up)
         _UniffiFfiConverterBoolean.check_lower(value.encrypted)
         _UniffiFfiConverterBoolean.check_lower(value.answerable)
+        _UniffiFfiConverterSequenceTypeTransactionDetails.check_lower(value.transactions)
+        _UniffiFfiConverterOptionalTypeRegistrationDetails.check_lower(value.registration)
+        _UniffiFfiConverterSequenceString.check_lower(value.beyond_registration)
         _UniffiFfiConverterSequenceTypeRequestWarning.check_lower(value.warnings)
 
     @staticmethod
@@ -4682,6 +5575,9 @@ class _UniffiFfiConverterTypeRequestDetails(_UniffiConverterRustBuffer):
         _UniffiFfiConverterOptionalTypeAssuranceLevel.write(value.step_up, buf)
         _UniffiFfiConverterBoolean.write(value.encrypted, buf)
         _UniffiFfiConverterBoolean.write(value.answerable, buf)
+        _UniffiFfiConverterSequenceTypeTransactionDetails.write(value.transactions, buf)
+        _UniffiFfiConverterOptionalTypeRegistrationDetails.write(value.registration, buf)
+        _UniffiFfiConverterSequenceString.write(value.beyond_registration, buf)
         _UniffiFfiConverterSequenceTypeRequestWarning.write(value.warnings, buf)
 
 class _UniffiFfiConverterUInt64(_UniffiConverterPrimitiveInt):
@@ -4829,6 +5725,196 @@ class _UniffiFfiConverterTypeSignItem(_UniffiConverterRustBuffer):
         _UniffiFfiConverterString.write(value.alias, buf)
         _UniffiFfiConverterBytes.write(value.message, buf)
 
+
+
+
+
+
+class FieldKind(enum.Enum):
+    """
+    What a member of a transaction holds.
+"""
+
+    TEXT = 0
+    """
+    1 to 500 characters.
+"""
+
+    INTEGER = 1
+    """
+    A whole number.
+"""
+
+    BOOLEAN = 2
+    """
+    True or false.
+"""
+
+    TEXTS = 3
+    """
+    A list of texts.
+"""
+
+
+
+class _UniffiFfiConverterTypeFieldKind(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        variant = buf.read_i32()
+        if variant == 1:
+            return FieldKind.TEXT
+        if variant == 2:
+            return FieldKind.INTEGER
+        if variant == 3:
+            return FieldKind.BOOLEAN
+        if variant == 4:
+            return FieldKind.TEXTS
+        raise InternalError("Raw enum value doesn't match any cases")
+
+    @staticmethod
+    def check_lower(value):
+        if value == FieldKind.TEXT:
+            return
+        if value == FieldKind.INTEGER:
+            return
+        if value == FieldKind.BOOLEAN:
+            return
+        if value == FieldKind.TEXTS:
+            return
+        raise ValueError(value)
+
+    @staticmethod
+    def write(value, buf):
+        if value == FieldKind.TEXT:
+            buf.write_i32(1)
+        if value == FieldKind.INTEGER:
+            buf.write_i32(2)
+        if value == FieldKind.BOOLEAN:
+            buf.write_i32(3)
+        if value == FieldKind.TEXTS:
+            buf.write_i32(4)
+
+
+
+@dataclass
+class TransactionField:
+    """
+    One member of a kind of transaction.
+"""
+    def __init__(self, *, name:str, label:str, kind:FieldKind, optional:bool = False):
+        self.name = name
+        self.label = label
+        self.kind = kind
+        self.optional = optional
+
+
+
+
+    def __str__(self):
+        return "TransactionField(name={}, label={}, kind={}, optional={})".format(self.name, self.label, self.kind, self.optional)
+    def __eq__(self, other):
+        if self.name != other.name:
+            return False
+        if self.label != other.label:
+            return False
+        if self.kind != other.kind:
+            return False
+        if self.optional != other.optional:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeTransactionField(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return TransactionField(
+            name=_UniffiFfiConverterString.read(buf),
+            label=_UniffiFfiConverterString.read(buf),
+            kind=_UniffiFfiConverterTypeFieldKind.read(buf),
+            optional=_UniffiFfiConverterBoolean.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.name)
+        _UniffiFfiConverterString.check_lower(value.label)
+        _UniffiFfiConverterTypeFieldKind.check_lower(value.kind)
+        _UniffiFfiConverterBoolean.check_lower(value.optional)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.name, buf)
+        _UniffiFfiConverterString.write(value.label, buf)
+        _UniffiFfiConverterTypeFieldKind.write(value.kind, buf)
+        _UniffiFfiConverterBoolean.write(value.optional, buf)
+
+class _UniffiFfiConverterSequenceTypeTransactionField(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypeTransactionField.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypeTransactionField.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypeTransactionField.read(buf) for i in range(count)
+        ]
+
+@dataclass
+class TransactionKind:
+    """
+    A kind of transaction that a verifier may ask the person to approve (OpenID4VP `transaction_data`).
+"""
+    def __init__(self, *, name:str, title:str, fields:typing.List[TransactionField]):
+        self.name = name
+        self.title = title
+        self.fields = fields
+
+
+
+
+    def __str__(self):
+        return "TransactionKind(name={}, title={}, fields={})".format(self.name, self.title, self.fields)
+    def __eq__(self, other):
+        if self.name != other.name:
+            return False
+        if self.title != other.title:
+            return False
+        if self.fields != other.fields:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeTransactionKind(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return TransactionKind(
+            name=_UniffiFfiConverterString.read(buf),
+            title=_UniffiFfiConverterString.read(buf),
+            fields=_UniffiFfiConverterSequenceTypeTransactionField.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.name)
+        _UniffiFfiConverterString.check_lower(value.title)
+        _UniffiFfiConverterSequenceTypeTransactionField.check_lower(value.fields)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.name, buf)
+        _UniffiFfiConverterString.write(value.title, buf)
+        _UniffiFfiConverterSequenceTypeTransactionField.write(value.fields, buf)
+
 @dataclass
 class TrustedIssuers:
     """
@@ -4906,7 +5992,7 @@ class TrustedVerifiers:
     """
     Verifiers that the wallet knows.
 """
-    def __init__(self, *, anchors:typing.List[bytes] = _DEFAULT, dids:typing.List[str] = _DEFAULT, unknown_dids:bool = False, unsigned:bool = False):
+    def __init__(self, *, anchors:typing.List[bytes] = _DEFAULT, dids:typing.List[str] = _DEFAULT, unknown_dids:bool = False, unsigned:bool = False, registrars:typing.List[bytes] = _DEFAULT):
         if anchors is _DEFAULT:
             self.anchors = []
         else:
@@ -4917,12 +6003,16 @@ class TrustedVerifiers:
             self.dids = dids
         self.unknown_dids = unknown_dids
         self.unsigned = unsigned
+        if registrars is _DEFAULT:
+            self.registrars = []
+        else:
+            self.registrars = registrars
 
 
 
 
     def __str__(self):
-        return "TrustedVerifiers(anchors={}, dids={}, unknown_dids={}, unsigned={})".format(self.anchors, self.dids, self.unknown_dids, self.unsigned)
+        return "TrustedVerifiers(anchors={}, dids={}, unknown_dids={}, unsigned={}, registrars={})".format(self.anchors, self.dids, self.unknown_dids, self.unsigned, self.registrars)
     def __eq__(self, other):
         if self.anchors != other.anchors:
             return False
@@ -4931,6 +6021,8 @@ class TrustedVerifiers:
         if self.unknown_dids != other.unknown_dids:
             return False
         if self.unsigned != other.unsigned:
+            return False
+        if self.registrars != other.registrars:
             return False
         return True
 
@@ -4942,6 +6034,7 @@ class _UniffiFfiConverterTypeTrustedVerifiers(_UniffiConverterRustBuffer):
             dids=_UniffiFfiConverterSequenceString.read(buf),
             unknown_dids=_UniffiFfiConverterBoolean.read(buf),
             unsigned=_UniffiFfiConverterBoolean.read(buf),
+            registrars=_UniffiFfiConverterSequenceBytes.read(buf),
         )
 
     @staticmethod
@@ -4950,6 +6043,7 @@ class _UniffiFfiConverterTypeTrustedVerifiers(_UniffiConverterRustBuffer):
         _UniffiFfiConverterSequenceString.check_lower(value.dids)
         _UniffiFfiConverterBoolean.check_lower(value.unknown_dids)
         _UniffiFfiConverterBoolean.check_lower(value.unsigned)
+        _UniffiFfiConverterSequenceBytes.check_lower(value.registrars)
 
     @staticmethod
     def write(value, buf):
@@ -4957,6 +6051,7 @@ class _UniffiFfiConverterTypeTrustedVerifiers(_UniffiConverterRustBuffer):
         _UniffiFfiConverterSequenceString.write(value.dids, buf)
         _UniffiFfiConverterBoolean.write(value.unknown_dids, buf)
         _UniffiFfiConverterBoolean.write(value.unsigned, buf)
+        _UniffiFfiConverterSequenceBytes.write(value.registrars, buf)
 
 class _UniffiFfiConverterSequenceTypeTrustedIssuers(_UniffiConverterRustBuffer):
     @classmethod
@@ -5030,12 +6125,35 @@ class _UniffiFfiConverterTypeAuthenticatorSource(_UniffiConverterRustBuffer):
 
 
 
+class _UniffiFfiConverterSequenceTypeTransactionKind(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypeTransactionKind.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypeTransactionKind.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypeTransactionKind.read(buf) for i in range(count)
+        ]
+
 @dataclass
 class WalletConfig:
     """
     Who the wallet is, whom it trusts, and how it behaves.
 """
-    def __init__(self, *, client_id:str, rp_id:str, name:str, origin:str, locale:str, issuers:typing.List[TrustedIssuers] = _DEFAULT, verifiers:TrustedVerifiers, authenticator:AuthenticatorSource, prefer_strongbox:bool = True, copies:int = 1, lock_after_secs:int = 300):
+    def __init__(self, *, client_id:str, rp_id:str, name:str, origin:str, locale:str, issuers:typing.List[TrustedIssuers] = _DEFAULT, verifiers:TrustedVerifiers, authenticator:AuthenticatorSource, prefer_strongbox:bool = True, copies:int = 1, reuse_last_copy:bool = False, redirect_uri:typing.Optional[str] = _DEFAULT, transaction_types:typing.List[TransactionKind] = _DEFAULT, lock_after_secs:int = 300):
         self.client_id = client_id
         self.rp_id = rp_id
         self.name = name
@@ -5049,13 +6167,22 @@ class WalletConfig:
         self.authenticator = authenticator
         self.prefer_strongbox = prefer_strongbox
         self.copies = copies
+        self.reuse_last_copy = reuse_last_copy
+        if redirect_uri is _DEFAULT:
+            self.redirect_uri = None
+        else:
+            self.redirect_uri = redirect_uri
+        if transaction_types is _DEFAULT:
+            self.transaction_types = []
+        else:
+            self.transaction_types = transaction_types
         self.lock_after_secs = lock_after_secs
 
 
 
 
     def __str__(self):
-        return "WalletConfig(client_id={}, rp_id={}, name={}, origin={}, locale={}, issuers={}, verifiers={}, authenticator={}, prefer_strongbox={}, copies={}, lock_after_secs={})".format(self.client_id, self.rp_id, self.name, self.origin, self.locale, self.issuers, self.verifiers, self.authenticator, self.prefer_strongbox, self.copies, self.lock_after_secs)
+        return "WalletConfig(client_id={}, rp_id={}, name={}, origin={}, locale={}, issuers={}, verifiers={}, authenticator={}, prefer_strongbox={}, copies={}, reuse_last_copy={}, redirect_uri={}, transaction_types={}, lock_after_secs={})".format(self.client_id, self.rp_id, self.name, self.origin, self.locale, self.issuers, self.verifiers, self.authenticator, self.prefer_strongbox, self.copies, self.reuse_last_copy, self.redirect_uri, self.transaction_types, self.lock_after_secs)
     def __eq__(self, other):
         if self.client_id != other.client_id:
             return False
@@ -5077,6 +6204,12 @@ class WalletConfig:
             return False
         if self.copies != other.copies:
             return False
+        if self.reuse_last_copy != other.reuse_last_copy:
+            return False
+        if self.redirect_uri != other.redirect_uri:
+            return False
+        if self.transaction_types != other.transaction_types:
+            return False
         if self.lock_after_secs != other.lock_after_secs:
             return False
         return True
@@ -5095,6 +6228,9 @@ class _UniffiFfiConverterTypeWalletConfig(_UniffiConverterRustBuffer):
             authenticator=_UniffiFfiConverterTypeAuthenticatorSource.read(buf),
             prefer_strongbox=_UniffiFfiConverterBoolean.read(buf),
             copies=_UniffiFfiConverterUInt32.read(buf),
+            reuse_last_copy=_UniffiFfiConverterBoolean.read(buf),
+            redirect_uri=_UniffiFfiConverterOptionalString.read(buf),
+            transaction_types=_UniffiFfiConverterSequenceTypeTransactionKind.read(buf),
             lock_after_secs=_UniffiFfiConverterInt64.read(buf),
         )
 
@@ -5110,6 +6246,9 @@ class _UniffiFfiConverterTypeWalletConfig(_UniffiConverterRustBuffer):
         _UniffiFfiConverterTypeAuthenticatorSource.check_lower(value.authenticator)
         _UniffiFfiConverterBoolean.check_lower(value.prefer_strongbox)
         _UniffiFfiConverterUInt32.check_lower(value.copies)
+        _UniffiFfiConverterBoolean.check_lower(value.reuse_last_copy)
+        _UniffiFfiConverterOptionalString.check_lower(value.redirect_uri)
+        _UniffiFfiConverterSequenceTypeTransactionKind.check_lower(value.transaction_types)
         _UniffiFfiConverterInt64.check_lower(value.lock_after_secs)
 
     @staticmethod
@@ -5124,6 +6263,9 @@ class _UniffiFfiConverterTypeWalletConfig(_UniffiConverterRustBuffer):
         _UniffiFfiConverterTypeAuthenticatorSource.write(value.authenticator, buf)
         _UniffiFfiConverterBoolean.write(value.prefer_strongbox, buf)
         _UniffiFfiConverterUInt32.write(value.copies, buf)
+        _UniffiFfiConverterBoolean.write(value.reuse_last_copy, buf)
+        _UniffiFfiConverterOptionalString.write(value.redirect_uri, buf)
+        _UniffiFfiConverterSequenceTypeTransactionKind.write(value.transaction_types, buf)
         _UniffiFfiConverterInt64.write(value.lock_after_secs, buf)
 
 class _UniffiFfiConverterSequenceTypeHttpHeader(_UniffiConverterRustBuffer):
@@ -8309,6 +9451,12 @@ class CredentialProtocol(typing.Protocol):
         The issuer's picture for it, as it was when the credential was collected.
 """
         raise NotImplementedError
+    async def refresh(self, prompt: Prompt) -> typing.List[CredentialSummary]:
+        """
+        Fetches fresh copies of it, and of what else came with it and wants some. The person is asked once where it has no
+        second key, and otherwise not at all.
+"""
+        raise NotImplementedError
 
 class Credential(CredentialProtocol):
     """
@@ -8386,6 +9534,27 @@ class Credential(CredentialProtocol):
             _uniffi_lift_return,
             _uniffi_error_converter,
         )
+    async def refresh(self, prompt: Prompt) -> typing.List[CredentialSummary]:
+        """
+        Fetches fresh copies of it, and of what else came with it and wants some. The person is asked once where it has no
+        second key, and otherwise not at all.
+"""
+
+        _UniffiFfiConverterTypePrompt.check_lower(prompt)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterTypePrompt.lower(prompt),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterSequenceTypeCredentialSummary.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeWalletError
+        return await _uniffi_rust_call_async(
+            _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_credential_refresh(*_uniffi_lowered_args),
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            _uniffi_lift_return,
+            _uniffi_error_converter,
+        )
 
 
 
@@ -8419,12 +9588,19 @@ class _UniffiFfiConverterTypeCredential:
 
 class IssuanceSessionProtocol(typing.Protocol):
     """
-    An offer that the person looks at. Closing it refuses the offer; the issuer is not told.
+    An offer that the person looks at. Closing it refuses the offer; the issuer is not told. Keys that were made for it are
+    forgotten at the next unlocking, or by `abandon` at once.
 """
 
-    async def accept(self, tx_code: typing.Optional[str],prompt: Prompt) -> typing.List[CredentialSummary]:
+    async def abandon(self, ) -> None:
         """
-        Accepts the offer: exactly one prompt, whatever the number of credentials, and they are stored.
+        Gives the offer up: forgets the keys that were made for it. The issuer is not told.
+"""
+        raise NotImplementedError
+    async def accept(self, tx_code: typing.Optional[str],prompt: Prompt) -> IssuanceOutcome:
+        """
+        Accepts the offer: exactly one prompt, whatever the number of credentials, and they are stored. What the issuer
+        gives later stands under `waiting`: ask with `check_pending` of the wallet, also after a restart of the app.
 
         After `UserCancelled` and its kin it can be called again, without the transaction code; after a wrong transaction
         code too, with another one.
@@ -8435,10 +9611,24 @@ class IssuanceSessionProtocol(typing.Protocol):
         What is offered.
 """
         raise NotImplementedError
+    async def resume(self, returned_url: str) -> None:
+        """
+        Takes the address with which the browser came back; then `accept` goes on. State, issuer and PKCE are checked:
+        after an answer of somebody else the session still waits for the right one. When the app was restarted in
+        between, use `resume_issuance` of the wallet.
+"""
+        raise NotImplementedError
+    async def sign_in(self, ) -> str:
+        """
+        Where an offer wants a sign-in (`signs_in` of the details): the address to open in the system's browser. Called
+        again, it begins a new sign-in.
+"""
+        raise NotImplementedError
 
 class IssuanceSession(IssuanceSessionProtocol):
     """
-    An offer that the person looks at. Closing it refuses the offer; the issuer is not told.
+    An offer that the person looks at. Closing it refuses the offer; the issuer is not told. Keys that were made for it are
+    forgotten at the next unlocking, or by `abandon` at once.
 """
 
     _handle: ctypes.c_uint64
@@ -8463,9 +9653,27 @@ class IssuanceSession(IssuanceSessionProtocol):
         inst = cls.__new__(cls)
         inst._handle = handle
         return inst
-    async def accept(self, tx_code: typing.Optional[str],prompt: Prompt) -> typing.List[CredentialSummary]:
+    async def abandon(self, ) -> None:
         """
-        Accepts the offer: exactly one prompt, whatever the number of credentials, and they are stored.
+        Gives the offer up: forgets the keys that were made for it. The issuer is not told.
+"""
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+        )
+        _uniffi_lift_return = lambda val: None
+        _uniffi_error_converter = _UniffiFfiConverterTypeWalletError
+        return await _uniffi_rust_call_async(
+            _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_issuancesession_abandon(*_uniffi_lowered_args),
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_void,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_void,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_void,
+            _uniffi_lift_return,
+            _uniffi_error_converter,
+        )
+    async def accept(self, tx_code: typing.Optional[str],prompt: Prompt) -> IssuanceOutcome:
+        """
+        Accepts the offer: exactly one prompt, whatever the number of credentials, and they are stored. What the issuer
+        gives later stands under `waiting`: ask with `check_pending` of the wallet, also after a restart of the app.
 
         After `UserCancelled` and its kin it can be called again, without the transaction code; after a wrong transaction
         code too, with another one.
@@ -8479,7 +9687,7 @@ class IssuanceSession(IssuanceSessionProtocol):
             _UniffiFfiConverterOptionalString.lower(tx_code),
             _UniffiFfiConverterTypePrompt.lower(prompt),
         )
-        _uniffi_lift_return = _UniffiFfiConverterSequenceTypeCredentialSummary.lift
+        _uniffi_lift_return = _UniffiFfiConverterTypeIssuanceOutcome.lift
         _uniffi_error_converter = _UniffiFfiConverterTypeWalletError
         return await _uniffi_rust_call_async(
             _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_issuancesession_accept(*_uniffi_lowered_args),
@@ -8504,6 +9712,46 @@ class IssuanceSession(IssuanceSessionProtocol):
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
+    async def resume(self, returned_url: str) -> None:
+        """
+        Takes the address with which the browser came back; then `accept` goes on. State, issuer and PKCE are checked:
+        after an answer of somebody else the session still waits for the right one. When the app was restarted in
+        between, use `resume_issuance` of the wallet.
+"""
+
+        _UniffiFfiConverterString.check_lower(returned_url)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(returned_url),
+        )
+        _uniffi_lift_return = lambda val: None
+        _uniffi_error_converter = _UniffiFfiConverterTypeWalletError
+        return await _uniffi_rust_call_async(
+            _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_issuancesession_resume(*_uniffi_lowered_args),
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_void,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_void,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_void,
+            _uniffi_lift_return,
+            _uniffi_error_converter,
+        )
+    async def sign_in(self, ) -> str:
+        """
+        Where an offer wants a sign-in (`signs_in` of the details): the address to open in the system's browser. Called
+        again, it begins a new sign-in.
+"""
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterString.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeWalletError
+        return await _uniffi_rust_call_async(
+            _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_issuancesession_sign_in(*_uniffi_lowered_args),
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            _uniffi_lift_return,
+            _uniffi_error_converter,
+        )
 
 
 
@@ -9105,6 +10353,13 @@ class WalletProtocol(typing.Protocol):
         The newest lines of the log, newest first: up to `limit`, after leaving out the `skip` newest.
 """
         raise NotImplementedError
+    async def begin_digital_presentation(self, request_json: str,origin: str) -> PresentationSession:
+        """
+        Opens a request that came over the Digital Credentials API: `request_json` is what the platform hands over, with
+        `requests`; `origin` is the page's, as the platform says. `platform_response` of the outcome goes back to it; after
+        an error, or when the person says no, cancel its call.
+"""
+        raise NotImplementedError
     async def begin_issuance(self, offer_link: str) -> IssuanceSession:
         """
         Opens an offer link and fetches what there is to know. Nothing is accepted by it.
@@ -9113,6 +10368,17 @@ class WalletProtocol(typing.Protocol):
     async def begin_presentation(self, request_link: str) -> PresentationSession:
         """
         Opens a request link, authenticates the verifier and finds what fits. Nothing about the person leaves.
+"""
+        raise NotImplementedError
+    async def cancel_pending(self, id: str) -> None:
+        """
+        Waits no more for a credential. The issuer is not told.
+"""
+        raise NotImplementedError
+    async def check_pending(self, ) -> PendingReport:
+        """
+        Asks the issuers for what is still to come, each when its time has come: when the app starts, and from time to time.
+        Nobody is prompted.
 """
         raise NotImplementedError
     async def credential(self, id: str) -> Credential:
@@ -9151,10 +10417,28 @@ class WalletProtocol(typing.Protocol):
         Whether the wallet can be used now.
 """
         raise NotImplementedError
+    async def pending(self, ) -> typing.List[PendingCredential]:
+        """
+        Credentials that an issuer gives later, longest waiting first.
+"""
+        raise NotImplementedError
+    async def refresh_due(self, prompt: typing.Optional[Prompt]) -> RefreshReport:
+        """
+        Fetches fresh copies of everything that expires soon, has expired or has no copy left: when the app starts, and
+        after a presentation that used up the last copy. Without a prompt nobody is asked: what needs a confirmation is
+        left.
+"""
+        raise NotImplementedError
     async def refresh_status(self, ) -> typing.List[CredentialSummary]:
         """
         Asks the issuers' status lists what became of the credentials, and returns all of them. A list that does not answer
         changes nothing.
+"""
+        raise NotImplementedError
+    async def resume_issuance(self, returned_url: str) -> IssuanceSession:
+        """
+        Goes on with a sign-in after a restart of the app: takes the address with which the browser came back. The session
+        that returns is to be accepted.
 """
         raise NotImplementedError
     async def search(self, text: str) -> typing.List[CredentialSummary]:
@@ -9233,6 +10517,31 @@ class Wallet(WalletProtocol):
             _uniffi_lift_return,
             _uniffi_error_converter,
         )
+    async def begin_digital_presentation(self, request_json: str,origin: str) -> PresentationSession:
+        """
+        Opens a request that came over the Digital Credentials API: `request_json` is what the platform hands over, with
+        `requests`; `origin` is the page's, as the platform says. `platform_response` of the outcome goes back to it; after
+        an error, or when the person says no, cancel its call.
+"""
+
+        _UniffiFfiConverterString.check_lower(request_json)
+
+        _UniffiFfiConverterString.check_lower(origin)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(request_json),
+            _UniffiFfiConverterString.lower(origin),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterTypePresentationSession.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeWalletError
+        return await _uniffi_rust_call_async(
+            _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_begin_digital_presentation(*_uniffi_lowered_args),
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_u64,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_u64,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_u64,
+            _uniffi_lift_return,
+            _uniffi_error_converter,
+        )
     async def begin_issuance(self, offer_link: str) -> IssuanceSession:
         """
         Opens an offer link and fetches what there is to know. Nothing is accepted by it.
@@ -9270,6 +10579,44 @@ class Wallet(WalletProtocol):
             _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_u64,
             _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_u64,
             _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_u64,
+            _uniffi_lift_return,
+            _uniffi_error_converter,
+        )
+    async def cancel_pending(self, id: str) -> None:
+        """
+        Waits no more for a credential. The issuer is not told.
+"""
+
+        _UniffiFfiConverterString.check_lower(id)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(id),
+        )
+        _uniffi_lift_return = lambda val: None
+        _uniffi_error_converter = _UniffiFfiConverterTypeWalletError
+        return await _uniffi_rust_call_async(
+            _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_cancel_pending(*_uniffi_lowered_args),
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_void,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_void,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_void,
+            _uniffi_lift_return,
+            _uniffi_error_converter,
+        )
+    async def check_pending(self, ) -> PendingReport:
+        """
+        Asks the issuers for what is still to come, each when its time has come: when the app starts, and from time to time.
+        Nobody is prompted.
+"""
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterTypePendingReport.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeWalletError
+        return await _uniffi_rust_call_async(
+            _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_check_pending(*_uniffi_lowered_args),
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
             _uniffi_lift_return,
             _uniffi_error_converter,
         )
@@ -9395,6 +10742,45 @@ class Wallet(WalletProtocol):
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
+    async def pending(self, ) -> typing.List[PendingCredential]:
+        """
+        Credentials that an issuer gives later, longest waiting first.
+"""
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterSequenceTypePendingCredential.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeWalletError
+        return await _uniffi_rust_call_async(
+            _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_pending(*_uniffi_lowered_args),
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            _uniffi_lift_return,
+            _uniffi_error_converter,
+        )
+    async def refresh_due(self, prompt: typing.Optional[Prompt]) -> RefreshReport:
+        """
+        Fetches fresh copies of everything that expires soon, has expired or has no copy left: when the app starts, and
+        after a presentation that used up the last copy. Without a prompt nobody is asked: what needs a confirmation is
+        left.
+"""
+
+        _UniffiFfiConverterOptionalTypePrompt.check_lower(prompt)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterOptionalTypePrompt.lower(prompt),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterTypeRefreshReport.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeWalletError
+        return await _uniffi_rust_call_async(
+            _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_refresh_due(*_uniffi_lowered_args),
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            _uniffi_lift_return,
+            _uniffi_error_converter,
+        )
     async def refresh_status(self, ) -> typing.List[CredentialSummary]:
         """
         Asks the issuers' status lists what became of the credentials, and returns all of them. A list that does not answer
@@ -9410,6 +10796,27 @@ class Wallet(WalletProtocol):
             _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
             _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
             _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            _uniffi_lift_return,
+            _uniffi_error_converter,
+        )
+    async def resume_issuance(self, returned_url: str) -> IssuanceSession:
+        """
+        Goes on with a sign-in after a restart of the app: takes the address with which the browser came back. The session
+        that returns is to be accepted.
+"""
+
+        _UniffiFfiConverterString.check_lower(returned_url)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(returned_url),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterTypeIssuanceSession.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeWalletError
+        return await _uniffi_rust_call_async(
+            _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_resume_issuance(*_uniffi_lowered_args),
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_u64,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_u64,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_u64,
             _uniffi_lift_return,
             _uniffi_error_converter,
         )
@@ -9586,6 +10993,7 @@ __all__ = [
     "ActivityKind",
     "AssuranceLevel",
     "CredentialState",
+    "WhenUsedUp",
     "UnlockKind",
     "Party",
     "Advice",
@@ -9594,6 +11002,7 @@ __all__ = [
     "AuthRequirement",
     "VerifierAuthentication",
     "RequestWarning",
+    "FieldKind",
     "AuthenticatorSource",
     "PlatformError",
     "StorageError",
@@ -9614,18 +11023,30 @@ __all__ = [
     "EntrySummary",
     "ErrorFacts",
     "HttpHeader",
+    "PendingCredential",
+    "IssuanceOutcome",
     "KeyInfo",
     "KeySpec",
+    "NotRefreshed",
     "OfferedDetails",
     "TxCodeDetails",
     "OfferDetails",
+    "RefusedCredential",
+    "PendingReport",
+    "UsedUp",
     "PresentationOutcome",
     "Prompt",
     "QueryChoice",
+    "RefreshReport",
+    "RegistrationDetails",
+    "TransactionLine",
+    "TransactionDetails",
     "RequestDetails",
     "RestoredBackup",
     "SelectedCredential",
     "SignItem",
+    "TransactionField",
+    "TransactionKind",
     "TrustedIssuers",
     "TrustedVerifiers",
     "WalletConfig",

@@ -1,5 +1,6 @@
 """The running demo: a hospital and a portal, and what their staff does."""
 
+import html
 import json
 import os
 import pathlib
@@ -38,9 +39,24 @@ class Demo:
         with urllib.request.urlopen(request, timeout=30) as response:
             return json.load(response)
 
-    def offer(self, kinds: list[str], tx_code: bool) -> dict:
-        body = {"credential_configuration_ids": kinds, "fhir": PATIENT, "tx_code": tx_code}
+    def offer(self, kinds: list[str], tx_code: bool, **more: object) -> dict:
+        body = {"credential_configuration_ids": kinds, "fhir": PATIENT, "tx_code": tx_code} | more
         return self._call("hospital", "api/offers", body)
+
+    def approve(self, offer: dict) -> None:
+        self._call("hospital", f"api/offers/{offer['id']}/approve", {})
+
+    def browse(self, url: str, code: str) -> str:
+        """What the person does in the system's browser: the hospital's page, the desk's code, and back to the app."""
+        hospital = self.told["hospital"].rstrip("/")
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(), urllib.request.ProxyHandler({}))
+        browser.open(url, timeout=30).read()
+        form = urllib.request.Request(
+            f"{hospital}/oid4vci/login/code", data=f"code={code}".encode(), headers={"origin": hospital}
+        )
+        page = browser.open(form, timeout=30).read().decode()
+        links = [part.split('"')[0] for part in page.split('href="')[1:]]
+        return html.unescape(next(link for link in links if link.startswith(self.told["app"]["redirect_uri"])))
 
     def request(self, body: dict) -> dict:
         return self._call("portal", "api/requests", body)

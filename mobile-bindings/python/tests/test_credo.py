@@ -88,7 +88,7 @@ async def collected(credo: Credo, tx_code: bool) -> tuple[ck.Wallet, Person]:
     offer = credo.ask(offer={"tx_code": tx_code})
     session = await wallet.begin_issuance(offer["link"])
     assert (session.details().tx_code is not None) == tx_code
-    credentials = await session.accept(offer.get("tx_code"), PROMPT)
+    credentials = (await session.accept(offer.get("tx_code"), PROMPT)).credentials
     assert len(credentials) == 1
     assert person.prompts == 1
     return wallet, person

@@ -21,6 +21,10 @@ ANSWERS = {
 }
 
 
+def states(credentials: list[ck.CredentialSummary]) -> list[str]:
+    return sorted(credential.state.name.lower() for credential in credentials)
+
+
 def der(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "==")
 
@@ -32,8 +36,13 @@ class Phone:
         self.demo = demo
         self.prompts = 0
         self.answer = "confirms"
+        self.offered: dict = {}
+        self.take_new_phone()
+
+    def take_new_phone(self) -> None:
         self.keys = SoftwareKeyStore(self.person)
         self.wrapper = SoftwareKeyWrapper(self.person)
+        self.storage = MemoryStorage()
 
     async def person(self, prompt: ck.Prompt) -> None:
         assert prompt == PROMPT
@@ -52,17 +61,21 @@ class Phone:
             name="CareKey for Python",
             locale="en",
             authenticator=ck.AuthenticatorSource.EMBEDDED,
+            redirect_uri=told["app"]["redirect_uri"],
             issuers=[ck.TrustedIssuers(anchors=[der(told["hospital_anchor"])])],
             verifiers=ck.TrustedVerifiers(anchors=[der(told["portal_anchor"])]),
         )
         platform = ck.WalletPlatform(
             keys=self.keys,
-            storage=MemoryStorage(),
+            storage=self.storage,
             http=StandardHttpClient(loopback=True),
             wrapper=self.wrapper,
         )
         self.wallet = await ck.open_wallet(config, platform)
         return {}
+
+    # The app is killed and started again.
+    restart = open
 
     async def add_hardware_entry(self, step: dict) -> dict:
         await self.wallet.vault().add_hardware_entry(step["label"])
@@ -73,7 +86,16 @@ class Phone:
         return {}
 
     async def offer(self, step: dict) -> dict:
-        self.offered = self.demo.offer(step["kinds"], step["tx_code"])
+        more = {name: step[name] for name in ("approval", "flow") if name in step}
+        if step.get("replaces"):
+            more["replaces"] = self.offered["id"]
+        self.offered = self.demo.offer(step["kinds"], step["tx_code"], **more)
+        return {}
+
+    async def approve_offer(self, step: dict) -> dict:
+        self.demo.approve(self.offered)
+        # A wallet may ask again after a second.
+        await asyncio.sleep(2)
         return {}
 
     async def review_offer(self, step: dict) -> dict:
@@ -83,13 +105,57 @@ class Phone:
             "issuer": details.issuer_name,
             "offered": len(details.credentials),
             "needs_code": details.tx_code is not None,
+            "signs_in": details.signs_in,
         }
 
     async def accept(self, step: dict) -> dict:
         right = self.offered.get("tx_code")
         codes = {"right": right, "wrong": "000000" if right != "000000" else "111111", None: None}
-        collected = await self.issuance.accept(codes[step.get("tx_code")], PROMPT)
-        return {"collected": len(collected)}
+        outcome = await self.issuance.accept(codes[step.get("tx_code")], PROMPT)
+        return {"collected": len(outcome.credentials), "waiting": len(outcome.waiting)}
+
+    async def sign_in(self, step: dict) -> dict:
+        url = await self.issuance.sign_in()
+        self.returned = self.demo.browse(url, self.offered["tx_code"])
+        return {}
+
+    async def resume(self, step: dict) -> dict:
+        foreign = self.returned.replace("state=", "state=x")
+        await self.issuance.resume(foreign if step.get("of_somebody_else") else self.returned)
+        return {}
+
+    async def check_pending(self, step: dict) -> dict:
+        report = await self.wallet.check_pending()
+        return {"arrived": len(report.arrived), "waiting": len(report.waiting)}
+
+    async def refresh(self, step: dict) -> dict:
+        refreshed = 0
+        for credential in await self.wallet.credentials():
+            if credential.configuration_id == step["kind"]:
+                refreshed += len(await (await self.wallet.credential(credential.id)).refresh(PROMPT))
+        return {"refreshed": refreshed}
+
+    async def refresh_due(self, step: dict) -> dict:
+        report = await self.wallet.refresh_due(None)
+        return {"refreshed": len(report.refreshed), "left": len(report.left)}
+
+    async def refresh_status(self, step: dict) -> dict:
+        await self.wallet.refresh_status()
+        return {}
+
+    async def export_backup(self, step: dict) -> dict:
+        self.backup = await self.wallet.vault().export_backup()
+        return {}
+
+    async def lose_phone(self, step: dict) -> dict:
+        self.lost_wallet, self.lost_code = self.wallet, self.recovery_code
+        self.take_new_phone()
+        return {}
+
+    async def import_backup(self, step: dict) -> dict:
+        code = self.recovery_code if step["code_of"] == "new phone" else self.lost_code
+        restored = await self.wallet.vault().import_backup(self.backup, code)
+        return {"restored": len(restored.reenrol), "known": restored.known}
 
     async def request(self, step: dict) -> dict:
         hospital = self.demo.told["hospital"].rstrip("/")
@@ -162,7 +228,9 @@ class Phone:
             case "entries":
                 return len(await self.wallet.vault().entries())
             case "states":
-                return sorted(credential.state.name.lower() for credential in await self.wallet.credentials())
+                return states(await self.wallet.credentials())
+            case "states_on_the_lost_phone":
+                return states(await self.lost_wallet.refresh_status())
             case "portal":
                 return self.demo.state(self.requested)
         raise AssertionError(f"nobody can see {what}")

@@ -643,6 +643,12 @@ public protocol CredentialProtocol: AnyObject, Sendable {
      */
     func logo() async throws  -> CredentialLogo?
 
+    /**
+     * Fetches fresh copies of it, and of what else came with it and wants some. The person is asked once where it has no
+     * second key, and otherwise not at all.
+     */
+    func refresh(prompt: Prompt) async throws  -> [CredentialSummary]
+
 }
 /**
  * One credential.
@@ -746,6 +752,26 @@ open func logo()async throws  -> CredentialLogo?  {
             completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
             freeFunc: ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
             liftFunc: FfiConverterOptionTypeCredentialLogo.lift,
+            errorHandler: FfiConverterTypeWalletError_lift
+        )
+}
+
+    /**
+     * Fetches fresh copies of it, and of what else came with it and wants some. The person is asked once where it has no
+     * second key, and otherwise not at all.
+     */
+open func refresh(prompt: Prompt)async throws  -> [CredentialSummary]  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_carekey_wallet_ffi_fn_method_credential_refresh(
+                        self.uniffiCloneHandle(),FfiConverterTypePrompt_lower(prompt)
+                )
+            },
+            pollFunc: ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            freeFunc: ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterSequenceTypeCredentialSummary.lift,
             errorHandler: FfiConverterTypeWalletError_lift
         )
 }
@@ -1547,26 +1573,47 @@ public func FfiConverterTypeHardwareKeyStore_lower(_ value: HardwareKeyStore) ->
 
 
 /**
- * An offer that the person looks at. Closing it refuses the offer; the issuer is not told.
+ * An offer that the person looks at. Closing it refuses the offer; the issuer is not told. Keys that were made for it are
+ * forgotten at the next unlocking, or by `abandon` at once.
  */
 public protocol IssuanceSessionProtocol: AnyObject, Sendable {
 
     /**
-     * Accepts the offer: exactly one prompt, whatever the number of credentials, and they are stored.
+     * Gives the offer up: forgets the keys that were made for it. The issuer is not told.
+     */
+    func abandon() async throws
+
+    /**
+     * Accepts the offer: exactly one prompt, whatever the number of credentials, and they are stored. What the issuer
+     * gives later stands under `waiting`: ask with `check_pending` of the wallet, also after a restart of the app.
      *
      * After `UserCancelled` and its kin it can be called again, without the transaction code; after a wrong transaction
      * code too, with another one.
      */
-    func accept(txCode: String?, prompt: Prompt) async throws  -> [CredentialSummary]
+    func accept(txCode: String?, prompt: Prompt) async throws  -> IssuanceOutcome
 
     /**
      * What is offered.
      */
     func details()  -> OfferDetails
 
+    /**
+     * Takes the address with which the browser came back; then `accept` goes on. State, issuer and PKCE are checked:
+     * after an answer of somebody else the session still waits for the right one. When the app was restarted in
+     * between, use `resume_issuance` of the wallet.
+     */
+    func resume(returnedUrl: String) async throws
+
+    /**
+     * Where an offer wants a sign-in (`signs_in` of the details): the address to open in the system's browser. Called
+     * again, it begins a new sign-in.
+     */
+    func signIn() async throws  -> String
+
 }
 /**
- * An offer that the person looks at. Closing it refuses the offer; the issuer is not told.
+ * An offer that the person looks at. Closing it refuses the offer; the issuer is not told. Keys that were made for it are
+ * forgotten at the next unlocking, or by `abandon` at once.
  */
 open class IssuanceSession: IssuanceSessionProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -1622,12 +1669,32 @@ open class IssuanceSession: IssuanceSessionProtocol, @unchecked Sendable {
 
 
     /**
-     * Accepts the offer: exactly one prompt, whatever the number of credentials, and they are stored.
+     * Gives the offer up: forgets the keys that were made for it. The issuer is not told.
+     */
+open func abandon()async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_carekey_wallet_ffi_fn_method_issuancesession_abandon(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_carekey_wallet_ffi_rust_future_poll_void,
+            completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_void,
+            freeFunc: ffi_carekey_wallet_ffi_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeWalletError_lift
+        )
+}
+
+    /**
+     * Accepts the offer: exactly one prompt, whatever the number of credentials, and they are stored. What the issuer
+     * gives later stands under `waiting`: ask with `check_pending` of the wallet, also after a restart of the app.
      *
      * After `UserCancelled` and its kin it can be called again, without the transaction code; after a wrong transaction
      * code too, with another one.
      */
-open func accept(txCode: String?, prompt: Prompt)async throws  -> [CredentialSummary]  {
+open func accept(txCode: String?, prompt: Prompt)async throws  -> IssuanceOutcome  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -1638,7 +1705,7 @@ open func accept(txCode: String?, prompt: Prompt)async throws  -> [CredentialSum
             pollFunc: ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
             completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
             freeFunc: ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterSequenceTypeCredentialSummary.lift,
+            liftFunc: FfiConverterTypeIssuanceOutcome_lift,
             errorHandler: FfiConverterTypeWalletError_lift
         )
 }
@@ -1653,6 +1720,47 @@ open func details() -> OfferDetails  {
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
+}
+
+    /**
+     * Takes the address with which the browser came back; then `accept` goes on. State, issuer and PKCE are checked:
+     * after an answer of somebody else the session still waits for the right one. When the app was restarted in
+     * between, use `resume_issuance` of the wallet.
+     */
+open func resume(returnedUrl: String)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_carekey_wallet_ffi_fn_method_issuancesession_resume(
+                        self.uniffiCloneHandle(),FfiConverterString.lower(returnedUrl)
+                )
+            },
+            pollFunc: ffi_carekey_wallet_ffi_rust_future_poll_void,
+            completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_void,
+            freeFunc: ffi_carekey_wallet_ffi_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeWalletError_lift
+        )
+}
+
+    /**
+     * Where an offer wants a sign-in (`signs_in` of the details): the address to open in the system's browser. Called
+     * again, it begins a new sign-in.
+     */
+open func signIn()async throws  -> String  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_carekey_wallet_ffi_fn_method_issuancesession_sign_in(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            freeFunc: ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterString.lift,
+            errorHandler: FfiConverterTypeWalletError_lift
+        )
 }
 
 
@@ -3116,6 +3224,13 @@ public protocol WalletProtocol: AnyObject, Sendable {
     func activity(limit: UInt32, skip: UInt32) async throws  -> [Activity]
 
     /**
+     * Opens a request that came over the Digital Credentials API: `request_json` is what the platform hands over, with
+     * `requests`; `origin` is the page's, as the platform says. `platform_response` of the outcome goes back to it; after
+     * an error, or when the person says no, cancel its call.
+     */
+    func beginDigitalPresentation(requestJson: String, origin: String) async throws  -> PresentationSession
+
+    /**
      * Opens an offer link and fetches what there is to know. Nothing is accepted by it.
      */
     func beginIssuance(offerLink: String) async throws  -> IssuanceSession
@@ -3124,6 +3239,17 @@ public protocol WalletProtocol: AnyObject, Sendable {
      * Opens a request link, authenticates the verifier and finds what fits. Nothing about the person leaves.
      */
     func beginPresentation(requestLink: String) async throws  -> PresentationSession
+
+    /**
+     * Waits no more for a credential. The issuer is not told.
+     */
+    func cancelPending(id: String) async throws
+
+    /**
+     * Asks the issuers for what is still to come, each when its time has come: when the app starts, and from time to time.
+     * Nobody is prompted.
+     */
+    func checkPending() async throws  -> PendingReport
 
     /**
      * One credential.
@@ -3162,10 +3288,28 @@ public protocol WalletProtocol: AnyObject, Sendable {
     func lockState()  -> LockState
 
     /**
+     * Credentials that an issuer gives later, longest waiting first.
+     */
+    func pending() async throws  -> [PendingCredential]
+
+    /**
+     * Fetches fresh copies of everything that expires soon, has expired or has no copy left: when the app starts, and
+     * after a presentation that used up the last copy. Without a prompt nobody is asked: what needs a confirmation is
+     * left.
+     */
+    func refreshDue(prompt: Prompt?) async throws  -> RefreshReport
+
+    /**
      * Asks the issuers' status lists what became of the credentials, and returns all of them. A list that does not answer
      * changes nothing.
      */
     func refreshStatus() async throws  -> [CredentialSummary]
+
+    /**
+     * Goes on with a sign-in after a restart of the app: takes the address with which the browser came back. The session
+     * that returns is to be accepted.
+     */
+    func resumeIssuance(returnedUrl: String) async throws  -> IssuanceSession
 
     /**
      * Those in which every word of `text` occurs: in name, kind, description or issuer.
@@ -3269,6 +3413,27 @@ open func activity(limit: UInt32, skip: UInt32)async throws  -> [Activity]  {
 }
 
     /**
+     * Opens a request that came over the Digital Credentials API: `request_json` is what the platform hands over, with
+     * `requests`; `origin` is the page's, as the platform says. `platform_response` of the outcome goes back to it; after
+     * an error, or when the person says no, cancel its call.
+     */
+open func beginDigitalPresentation(requestJson: String, origin: String)async throws  -> PresentationSession  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_carekey_wallet_ffi_fn_method_wallet_begin_digital_presentation(
+                        self.uniffiCloneHandle(),FfiConverterString.lower(requestJson),FfiConverterString.lower(origin)
+                )
+            },
+            pollFunc: ffi_carekey_wallet_ffi_rust_future_poll_u64,
+            completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_u64,
+            freeFunc: ffi_carekey_wallet_ffi_rust_future_free_u64,
+            liftFunc: FfiConverterTypePresentationSession_lift,
+            errorHandler: FfiConverterTypeWalletError_lift
+        )
+}
+
+    /**
      * Opens an offer link and fetches what there is to know. Nothing is accepted by it.
      */
 open func beginIssuance(offerLink: String)async throws  -> IssuanceSession  {
@@ -3302,6 +3467,45 @@ open func beginPresentation(requestLink: String)async throws  -> PresentationSes
             completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_u64,
             freeFunc: ffi_carekey_wallet_ffi_rust_future_free_u64,
             liftFunc: FfiConverterTypePresentationSession_lift,
+            errorHandler: FfiConverterTypeWalletError_lift
+        )
+}
+
+    /**
+     * Waits no more for a credential. The issuer is not told.
+     */
+open func cancelPending(id: String)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_carekey_wallet_ffi_fn_method_wallet_cancel_pending(
+                        self.uniffiCloneHandle(),FfiConverterString.lower(id)
+                )
+            },
+            pollFunc: ffi_carekey_wallet_ffi_rust_future_poll_void,
+            completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_void,
+            freeFunc: ffi_carekey_wallet_ffi_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeWalletError_lift
+        )
+}
+
+    /**
+     * Asks the issuers for what is still to come, each when its time has come: when the app starts, and from time to time.
+     * Nobody is prompted.
+     */
+open func checkPending()async throws  -> PendingReport  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_carekey_wallet_ffi_fn_method_wallet_check_pending(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            freeFunc: ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypePendingReport_lift,
             errorHandler: FfiConverterTypeWalletError_lift
         )
 }
@@ -3426,6 +3630,46 @@ open func lockState() -> LockState  {
 }
 
     /**
+     * Credentials that an issuer gives later, longest waiting first.
+     */
+open func pending()async throws  -> [PendingCredential]  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_carekey_wallet_ffi_fn_method_wallet_pending(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            freeFunc: ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterSequenceTypePendingCredential.lift,
+            errorHandler: FfiConverterTypeWalletError_lift
+        )
+}
+
+    /**
+     * Fetches fresh copies of everything that expires soon, has expired or has no copy left: when the app starts, and
+     * after a presentation that used up the last copy. Without a prompt nobody is asked: what needs a confirmation is
+     * left.
+     */
+open func refreshDue(prompt: Prompt?)async throws  -> RefreshReport  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_carekey_wallet_ffi_fn_method_wallet_refresh_due(
+                        self.uniffiCloneHandle(),FfiConverterOptionTypePrompt.lower(prompt)
+                )
+            },
+            pollFunc: ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            freeFunc: ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeRefreshReport_lift,
+            errorHandler: FfiConverterTypeWalletError_lift
+        )
+}
+
+    /**
      * Asks the issuers' status lists what became of the credentials, and returns all of them. A list that does not answer
      * changes nothing.
      */
@@ -3441,6 +3685,26 @@ open func refreshStatus()async throws  -> [CredentialSummary]  {
             completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
             freeFunc: ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
             liftFunc: FfiConverterSequenceTypeCredentialSummary.lift,
+            errorHandler: FfiConverterTypeWalletError_lift
+        )
+}
+
+    /**
+     * Goes on with a sign-in after a restart of the app: takes the address with which the browser came back. The session
+     * that returns is to be accepted.
+     */
+open func resumeIssuance(returnedUrl: String)async throws  -> IssuanceSession  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_carekey_wallet_ffi_fn_method_wallet_resume_issuance(
+                        self.uniffiCloneHandle(),FfiConverterString.lower(returnedUrl)
+                )
+            },
+            pollFunc: ffi_carekey_wallet_ffi_rust_future_poll_u64,
+            completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_u64,
+            freeFunc: ffi_carekey_wallet_ffi_rust_future_free_u64,
+            liftFunc: FfiConverterTypeIssuanceSession_lift,
             errorHandler: FfiConverterTypeWalletError_lift
         )
 }
@@ -4430,6 +4694,10 @@ public struct CandidateChoice: Equatable, Hashable {
      */
     public let levelSuffices: Bool
     /**
+     * Whether its only copy was shown before: those who see it can tell that it was the same person.
+     */
+    public let shownBefore: Bool
+    /**
      * Exactly the claims that would leave.
      */
     public let claims: [ClaimChoice]
@@ -4453,6 +4721,9 @@ public struct CandidateChoice: Equatable, Hashable {
          * Whether its binding is as strong as the verifier wants.
          */levelSuffices: Bool,
         /**
+         * Whether its only copy was shown before: those who see it can tell that it was the same person.
+         */shownBefore: Bool,
+        /**
          * Exactly the claims that would leave.
          */claims: [ClaimChoice]) {
         self.credentialId = credentialId
@@ -4460,6 +4731,7 @@ public struct CandidateChoice: Equatable, Hashable {
         self.issuerName = issuerName
         self.issuerTrusted = issuerTrusted
         self.levelSuffices = levelSuffices
+        self.shownBefore = shownBefore
         self.claims = claims
     }
 
@@ -4484,6 +4756,7 @@ public struct FfiConverterTypeCandidateChoice: FfiConverterRustBuffer {
                 issuerName: FfiConverterString.read(from: &buf),
                 issuerTrusted: FfiConverterBool.read(from: &buf),
                 levelSuffices: FfiConverterBool.read(from: &buf),
+                shownBefore: FfiConverterBool.read(from: &buf),
                 claims: FfiConverterSequenceTypeClaimChoice.read(from: &buf)
         )
     }
@@ -4494,6 +4767,7 @@ public struct FfiConverterTypeCandidateChoice: FfiConverterRustBuffer {
         FfiConverterString.write(value.issuerName, into: &buf)
         FfiConverterBool.write(value.issuerTrusted, into: &buf)
         FfiConverterBool.write(value.levelSuffices, into: &buf)
+        FfiConverterBool.write(value.shownBefore, into: &buf)
         FfiConverterSequenceTypeClaimChoice.write(value.claims, into: &buf)
     }
 }
@@ -4538,6 +4812,10 @@ public struct ClaimChoice: Equatable, Hashable {
      * Whether it says something about keys, not about the person.
      */
     public let technical: Bool
+    /**
+     * Whether the verifier asks for it without having registered that.
+     */
+    public let beyondRegistration: Bool
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -4556,12 +4834,16 @@ public struct ClaimChoice: Equatable, Hashable {
          */optional: Bool,
         /**
          * Whether it says something about keys, not about the person.
-         */technical: Bool) {
+         */technical: Bool,
+        /**
+         * Whether the verifier asks for it without having registered that.
+         */beyondRegistration: Bool) {
         self.path = path
         self.label = label
         self.values = values
         self.optional = optional
         self.technical = technical
+        self.beyondRegistration = beyondRegistration
     }
 
 
@@ -4584,7 +4866,8 @@ public struct FfiConverterTypeClaimChoice: FfiConverterRustBuffer {
                 label: FfiConverterString.read(from: &buf),
                 values: FfiConverterSequenceString.read(from: &buf),
                 optional: FfiConverterBool.read(from: &buf),
-                technical: FfiConverterBool.read(from: &buf)
+                technical: FfiConverterBool.read(from: &buf),
+                beyondRegistration: FfiConverterBool.read(from: &buf)
         )
     }
 
@@ -4594,6 +4877,7 @@ public struct FfiConverterTypeClaimChoice: FfiConverterRustBuffer {
         FfiConverterSequenceString.write(value.values, into: &buf)
         FfiConverterBool.write(value.optional, into: &buf)
         FfiConverterBool.write(value.technical, into: &buf)
+        FfiConverterBool.write(value.beyondRegistration, into: &buf)
     }
 }
 
@@ -4979,6 +5263,14 @@ public struct CredentialSummary: Equatable, Hashable {
      * Whether `logo` has a picture.
      */
     public let hasLogo: Bool
+    /**
+     * Whether the issuer gave the right to fetch fresh copies.
+     */
+    public let renewable: Bool
+    /**
+     * What comes after the last single-use copy.
+     */
+    public let whenUsedUp: WhenUsedUp
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -5039,7 +5331,13 @@ public struct CredentialSummary: Equatable, Hashable {
          */state: CredentialState,
         /**
          * Whether `logo` has a picture.
-         */hasLogo: Bool) {
+         */hasLogo: Bool,
+        /**
+         * Whether the issuer gave the right to fetch fresh copies.
+         */renewable: Bool,
+        /**
+         * What comes after the last single-use copy.
+         */whenUsedUp: WhenUsedUp) {
         self.id = id
         self.name = name
         self.description = description
@@ -5059,6 +5357,8 @@ public struct CredentialSummary: Equatable, Hashable {
         self.copiesLeft = copiesLeft
         self.state = state
         self.hasLogo = hasLogo
+        self.renewable = renewable
+        self.whenUsedUp = whenUsedUp
     }
 
 
@@ -5095,7 +5395,9 @@ public struct FfiConverterTypeCredentialSummary: FfiConverterRustBuffer {
                 singleUse: FfiConverterBool.read(from: &buf),
                 copiesLeft: FfiConverterUInt32.read(from: &buf),
                 state: FfiConverterTypeCredentialState.read(from: &buf),
-                hasLogo: FfiConverterBool.read(from: &buf)
+                hasLogo: FfiConverterBool.read(from: &buf),
+                renewable: FfiConverterBool.read(from: &buf),
+                whenUsedUp: FfiConverterTypeWhenUsedUp.read(from: &buf)
         )
     }
 
@@ -5119,6 +5421,8 @@ public struct FfiConverterTypeCredentialSummary: FfiConverterRustBuffer {
         FfiConverterUInt32.write(value.copiesLeft, into: &buf)
         FfiConverterTypeCredentialState.write(value.state, into: &buf)
         FfiConverterBool.write(value.hasLogo, into: &buf)
+        FfiConverterBool.write(value.renewable, into: &buf)
+        FfiConverterTypeWhenUsedUp.write(value.whenUsedUp, into: &buf)
     }
 }
 
@@ -5475,6 +5779,75 @@ public func FfiConverterTypeHttpHeader_lower(_ value: HttpHeader) -> RustBuffer 
 
 
 /**
+ * What came of accepting an offer.
+ */
+public struct IssuanceOutcome: Equatable, Hashable {
+    /**
+     * What is in the wallet now.
+     */
+    public let credentials: [CredentialSummary]
+    /**
+     * What the issuer gives later.
+     */
+    public let waiting: [PendingCredential]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What is in the wallet now.
+         */credentials: [CredentialSummary],
+        /**
+         * What the issuer gives later.
+         */waiting: [PendingCredential]) {
+        self.credentials = credentials
+        self.waiting = waiting
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension IssuanceOutcome: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeIssuanceOutcome: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> IssuanceOutcome {
+        return
+            try IssuanceOutcome(
+                credentials: FfiConverterSequenceTypeCredentialSummary.read(from: &buf),
+                waiting: FfiConverterSequenceTypePendingCredential.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: IssuanceOutcome, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeCredentialSummary.write(value.credentials, into: &buf)
+        FfiConverterSequenceTypePendingCredential.write(value.waiting, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeIssuanceOutcome_lift(_ buf: RustBuffer) throws -> IssuanceOutcome {
+    return try FfiConverterTypeIssuanceOutcome.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeIssuanceOutcome_lower(_ value: IssuanceOutcome) -> RustBuffer {
+    return FfiConverterTypeIssuanceOutcome.lower(value)
+}
+
+
+/**
  * A key that was made.
  */
 public struct KeyInfo: Equatable, Hashable {
@@ -5663,6 +6036,77 @@ public func FfiConverterTypeKeySpec_lower(_ value: KeySpec) -> RustBuffer {
 
 
 /**
+ * A credential without fresh copies.
+ */
+public struct NotRefreshed: Equatable, Hashable {
+    /**
+     * The wallet's id of the credential.
+     */
+    public let credentialId: String
+    /**
+     * Why. `refresh_unavailable` and `refresh_ended`: a new offer of the issuer is needed; `refresh_prompt`: the person
+     * has to confirm.
+     */
+    public let reason: ErrorFacts
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The wallet's id of the credential.
+         */credentialId: String,
+        /**
+         * Why. `refresh_unavailable` and `refresh_ended`: a new offer of the issuer is needed; `refresh_prompt`: the person
+         * has to confirm.
+         */reason: ErrorFacts) {
+        self.credentialId = credentialId
+        self.reason = reason
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension NotRefreshed: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeNotRefreshed: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> NotRefreshed {
+        return
+            try NotRefreshed(
+                credentialId: FfiConverterString.read(from: &buf),
+                reason: FfiConverterTypeErrorFacts.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: NotRefreshed, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.credentialId, into: &buf)
+        FfiConverterTypeErrorFacts.write(value.reason, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeNotRefreshed_lift(_ buf: RustBuffer) throws -> NotRefreshed {
+    return try FfiConverterTypeNotRefreshed.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeNotRefreshed_lower(_ value: NotRefreshed) -> RustBuffer {
+    return FfiConverterTypeNotRefreshed.lower(value)
+}
+
+
+/**
  * What is offered, for a person. All texts are safe to show.
  */
 public struct OfferDetails: Equatable, Hashable {
@@ -5690,6 +6134,10 @@ public struct OfferDetails: Equatable, Hashable {
      * Whether the person must enter a transaction code.
      */
     public let txCode: TxCodeDetails?
+    /**
+     * Whether the person has to sign in with the issuer, in the system's browser: `sign_in`.
+     */
+    public let signsIn: Bool
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -5711,13 +6159,17 @@ public struct OfferDetails: Equatable, Hashable {
          */unsupported: [String],
         /**
          * Whether the person must enter a transaction code.
-         */txCode: TxCodeDetails?) {
+         */txCode: TxCodeDetails?,
+        /**
+         * Whether the person has to sign in with the issuer, in the system's browser: `sign_in`.
+         */signsIn: Bool) {
         self.credentialIssuer = credentialIssuer
         self.issuerHost = issuerHost
         self.issuerName = issuerName
         self.credentials = credentials
         self.unsupported = unsupported
         self.txCode = txCode
+        self.signsIn = signsIn
     }
 
 
@@ -5741,7 +6193,8 @@ public struct FfiConverterTypeOfferDetails: FfiConverterRustBuffer {
                 issuerName: FfiConverterString.read(from: &buf),
                 credentials: FfiConverterSequenceTypeOfferedDetails.read(from: &buf),
                 unsupported: FfiConverterSequenceString.read(from: &buf),
-                txCode: FfiConverterOptionTypeTxCodeDetails.read(from: &buf)
+                txCode: FfiConverterOptionTypeTxCodeDetails.read(from: &buf),
+                signsIn: FfiConverterBool.read(from: &buf)
         )
     }
 
@@ -5752,6 +6205,7 @@ public struct FfiConverterTypeOfferDetails: FfiConverterRustBuffer {
         FfiConverterSequenceTypeOfferedDetails.write(value.credentials, into: &buf)
         FfiConverterSequenceString.write(value.unsupported, into: &buf)
         FfiConverterOptionTypeTxCodeDetails.write(value.txCode, into: &buf)
+        FfiConverterBool.write(value.signsIn, into: &buf)
     }
 }
 
@@ -5784,6 +6238,10 @@ public struct OfferedDetails: Equatable, Hashable {
      */
     public let kind: String
     /**
+     * Format identifier, as in `dc+sd-jwt`.
+     */
+    public let format: String
+    /**
      * Name of the kind of credential.
      */
     public let name: String
@@ -5814,6 +6272,9 @@ public struct OfferedDetails: Equatable, Hashable {
          * Credential type.
          */kind: String,
         /**
+         * Format identifier, as in `dc+sd-jwt`.
+         */format: String,
+        /**
          * Name of the kind of credential.
          */name: String,
         /**
@@ -5830,6 +6291,7 @@ public struct OfferedDetails: Equatable, Hashable {
          */requiredLevel: String?) {
         self.configurationId = configurationId
         self.kind = kind
+        self.format = format
         self.name = name
         self.description = description
         self.claims = claims
@@ -5855,6 +6317,7 @@ public struct FfiConverterTypeOfferedDetails: FfiConverterRustBuffer {
             try OfferedDetails(
                 configurationId: FfiConverterString.read(from: &buf),
                 kind: FfiConverterString.read(from: &buf),
+                format: FfiConverterString.read(from: &buf),
                 name: FfiConverterString.read(from: &buf),
                 description: FfiConverterOptionString.read(from: &buf),
                 claims: FfiConverterSequenceString.read(from: &buf),
@@ -5866,6 +6329,7 @@ public struct FfiConverterTypeOfferedDetails: FfiConverterRustBuffer {
     public static func write(_ value: OfferedDetails, into buf: inout [UInt8]) {
         FfiConverterString.write(value.configurationId, into: &buf)
         FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterString.write(value.format, into: &buf)
         FfiConverterString.write(value.name, into: &buf)
         FfiConverterOptionString.write(value.description, into: &buf)
         FfiConverterSequenceString.write(value.claims, into: &buf)
@@ -5891,6 +6355,194 @@ public func FfiConverterTypeOfferedDetails_lower(_ value: OfferedDetails) -> Rus
 
 
 /**
+ * A credential that comes later. All texts are safe to show.
+ */
+public struct PendingCredential: Equatable, Hashable {
+    /**
+     * The wallet's identifier of it.
+     */
+    public let id: String
+    /**
+     * Name of the kind of credential.
+     */
+    public let name: String
+    /**
+     * The issuer's name, as it says itself.
+     */
+    public let issuerName: String
+    /**
+     * Where it was asked for.
+     */
+    public let credentialIssuer: String
+    /**
+     * Since when it waits.
+     */
+    public let since: UnixTime
+    /**
+     * Before this time the issuer does not want to be asked again.
+     */
+    public let askAt: UnixTime
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The wallet's identifier of it.
+         */id: String,
+        /**
+         * Name of the kind of credential.
+         */name: String,
+        /**
+         * The issuer's name, as it says itself.
+         */issuerName: String,
+        /**
+         * Where it was asked for.
+         */credentialIssuer: String,
+        /**
+         * Since when it waits.
+         */since: UnixTime,
+        /**
+         * Before this time the issuer does not want to be asked again.
+         */askAt: UnixTime) {
+        self.id = id
+        self.name = name
+        self.issuerName = issuerName
+        self.credentialIssuer = credentialIssuer
+        self.since = since
+        self.askAt = askAt
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension PendingCredential: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePendingCredential: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PendingCredential {
+        return
+            try PendingCredential(
+                id: FfiConverterString.read(from: &buf),
+                name: FfiConverterString.read(from: &buf),
+                issuerName: FfiConverterString.read(from: &buf),
+                credentialIssuer: FfiConverterString.read(from: &buf),
+                since: FfiConverterTypeUnixTime.read(from: &buf),
+                askAt: FfiConverterTypeUnixTime.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PendingCredential, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.id, into: &buf)
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterString.write(value.issuerName, into: &buf)
+        FfiConverterString.write(value.credentialIssuer, into: &buf)
+        FfiConverterTypeUnixTime.write(value.since, into: &buf)
+        FfiConverterTypeUnixTime.write(value.askAt, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePendingCredential_lift(_ buf: RustBuffer) throws -> PendingCredential {
+    return try FfiConverterTypePendingCredential.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePendingCredential_lower(_ value: PendingCredential) -> RustBuffer {
+    return FfiConverterTypePendingCredential.lower(value)
+}
+
+
+/**
+ * What `check_pending` learned.
+ */
+public struct PendingReport: Equatable, Hashable {
+    /**
+     * What came, and is in the wallet now.
+     */
+    public let arrived: [CredentialSummary]
+    /**
+     * What still waits.
+     */
+    public let waiting: [PendingCredential]
+    /**
+     * What will not come; it waits no more.
+     */
+    public let refused: [RefusedCredential]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What came, and is in the wallet now.
+         */arrived: [CredentialSummary],
+        /**
+         * What still waits.
+         */waiting: [PendingCredential],
+        /**
+         * What will not come; it waits no more.
+         */refused: [RefusedCredential]) {
+        self.arrived = arrived
+        self.waiting = waiting
+        self.refused = refused
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension PendingReport: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePendingReport: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PendingReport {
+        return
+            try PendingReport(
+                arrived: FfiConverterSequenceTypeCredentialSummary.read(from: &buf),
+                waiting: FfiConverterSequenceTypePendingCredential.read(from: &buf),
+                refused: FfiConverterSequenceTypeRefusedCredential.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PendingReport, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeCredentialSummary.write(value.arrived, into: &buf)
+        FfiConverterSequenceTypePendingCredential.write(value.waiting, into: &buf)
+        FfiConverterSequenceTypeRefusedCredential.write(value.refused, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePendingReport_lift(_ buf: RustBuffer) throws -> PendingReport {
+    return try FfiConverterTypePendingReport.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePendingReport_lower(_ value: PendingReport) -> RustBuffer {
+    return FfiConverterTypePendingReport.lower(value)
+}
+
+
+/**
  * What the verifier said to the answer.
  */
 public struct PresentationOutcome: Equatable, Hashable {
@@ -5906,6 +6558,15 @@ public struct PresentationOutcome: Equatable, Hashable {
      * Where the person's browser goes next. It holds a one-time code: open it at once, keep it nowhere.
      */
     public let redirectUri: Url?
+    /**
+     * Of a request that came over the Digital Credentials API: what to hand to the platform, JSON with `protocol` and
+     * `data`.
+     */
+    public let platformResponse: String?
+    /**
+     * Credentials whose last single-use copy went with this answer.
+     */
+    public let usedUp: [UsedUp]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -5918,10 +6579,19 @@ public struct PresentationOutcome: Equatable, Hashable {
          */code: String?,
         /**
          * Where the person's browser goes next. It holds a one-time code: open it at once, keep it nowhere.
-         */redirectUri: Url?) {
+         */redirectUri: Url?,
+        /**
+         * Of a request that came over the Digital Credentials API: what to hand to the platform, JSON with `protocol` and
+         * `data`.
+         */platformResponse: String?,
+        /**
+         * Credentials whose last single-use copy went with this answer.
+         */usedUp: [UsedUp]) {
         self.accepted = accepted
         self.code = code
         self.redirectUri = redirectUri
+        self.platformResponse = platformResponse
+        self.usedUp = usedUp
     }
 
 
@@ -5942,7 +6612,9 @@ public struct FfiConverterTypePresentationOutcome: FfiConverterRustBuffer {
             try PresentationOutcome(
                 accepted: FfiConverterBool.read(from: &buf),
                 code: FfiConverterOptionString.read(from: &buf),
-                redirectUri: FfiConverterOptionTypeUrl.read(from: &buf)
+                redirectUri: FfiConverterOptionTypeUrl.read(from: &buf),
+                platformResponse: FfiConverterOptionString.read(from: &buf),
+                usedUp: FfiConverterSequenceTypeUsedUp.read(from: &buf)
         )
     }
 
@@ -5950,6 +6622,8 @@ public struct FfiConverterTypePresentationOutcome: FfiConverterRustBuffer {
         FfiConverterBool.write(value.accepted, into: &buf)
         FfiConverterOptionString.write(value.code, into: &buf)
         FfiConverterOptionTypeUrl.write(value.redirectUri, into: &buf)
+        FfiConverterOptionString.write(value.platformResponse, into: &buf)
+        FfiConverterSequenceTypeUsedUp.write(value.usedUp, into: &buf)
     }
 }
 
@@ -6138,6 +6812,243 @@ public func FfiConverterTypeQueryChoice_lower(_ value: QueryChoice) -> RustBuffe
 
 
 /**
+ * What `refresh_due` did.
+ */
+public struct RefreshReport: Equatable, Hashable {
+    /**
+     * Credentials with fresh copies.
+     */
+    public let refreshed: [CredentialSummary]
+    /**
+     * Credentials that wanted some and got none.
+     */
+    public let left: [NotRefreshed]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Credentials with fresh copies.
+         */refreshed: [CredentialSummary],
+        /**
+         * Credentials that wanted some and got none.
+         */left: [NotRefreshed]) {
+        self.refreshed = refreshed
+        self.left = left
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension RefreshReport: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeRefreshReport: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RefreshReport {
+        return
+            try RefreshReport(
+                refreshed: FfiConverterSequenceTypeCredentialSummary.read(from: &buf),
+                left: FfiConverterSequenceTypeNotRefreshed.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RefreshReport, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeCredentialSummary.write(value.refreshed, into: &buf)
+        FfiConverterSequenceTypeNotRefreshed.write(value.left, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRefreshReport_lift(_ buf: RustBuffer) throws -> RefreshReport {
+    return try FfiConverterTypeRefreshReport.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRefreshReport_lower(_ value: RefreshReport) -> RustBuffer {
+    return FfiConverterTypeRefreshReport.lower(value)
+}
+
+
+/**
+ * A credential that the issuer does not give.
+ */
+public struct RefusedCredential: Equatable, Hashable {
+    /**
+     * What it was.
+     */
+    public let credential: PendingCredential
+    /**
+     * What the issuer says.
+     */
+    public let reason: ErrorFacts
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What it was.
+         */credential: PendingCredential,
+        /**
+         * What the issuer says.
+         */reason: ErrorFacts) {
+        self.credential = credential
+        self.reason = reason
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension RefusedCredential: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeRefusedCredential: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RefusedCredential {
+        return
+            try RefusedCredential(
+                credential: FfiConverterTypePendingCredential.read(from: &buf),
+                reason: FfiConverterTypeErrorFacts.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RefusedCredential, into buf: inout [UInt8]) {
+        FfiConverterTypePendingCredential.write(value.credential, into: &buf)
+        FfiConverterTypeErrorFacts.write(value.reason, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRefusedCredential_lift(_ buf: RustBuffer) throws -> RefusedCredential {
+    return try FfiConverterTypeRefusedCredential.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRefusedCredential_lower(_ value: RefusedCredential) -> RustBuffer {
+    return FfiConverterTypeRefusedCredential.lower(value)
+}
+
+
+/**
+ * What a registrar wrote down about the verifier. All texts are safe to show.
+ */
+public struct RegistrationDetails: Equatable, Hashable {
+    /**
+     * The verifier's registered name.
+     */
+    public let name: String
+    /**
+     * The registrar, by its certificate.
+     */
+    public let registrar: String
+    /**
+     * For what it registered, in the person's language where there is one.
+     */
+    public let purpose: String?
+    /**
+     * Address of its privacy policy.
+     */
+    public let privacyPolicy: String?
+    /**
+     * When the registration ends.
+     */
+    public let expiresAt: UnixTime?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The verifier's registered name.
+         */name: String,
+        /**
+         * The registrar, by its certificate.
+         */registrar: String,
+        /**
+         * For what it registered, in the person's language where there is one.
+         */purpose: String?,
+        /**
+         * Address of its privacy policy.
+         */privacyPolicy: String?,
+        /**
+         * When the registration ends.
+         */expiresAt: UnixTime?) {
+        self.name = name
+        self.registrar = registrar
+        self.purpose = purpose
+        self.privacyPolicy = privacyPolicy
+        self.expiresAt = expiresAt
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension RegistrationDetails: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeRegistrationDetails: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RegistrationDetails {
+        return
+            try RegistrationDetails(
+                name: FfiConverterString.read(from: &buf),
+                registrar: FfiConverterString.read(from: &buf),
+                purpose: FfiConverterOptionString.read(from: &buf),
+                privacyPolicy: FfiConverterOptionString.read(from: &buf),
+                expiresAt: FfiConverterOptionTypeUnixTime.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RegistrationDetails, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterString.write(value.registrar, into: &buf)
+        FfiConverterOptionString.write(value.purpose, into: &buf)
+        FfiConverterOptionString.write(value.privacyPolicy, into: &buf)
+        FfiConverterOptionTypeUnixTime.write(value.expiresAt, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRegistrationDetails_lift(_ buf: RustBuffer) throws -> RegistrationDetails {
+    return try FfiConverterTypeRegistrationDetails.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeRegistrationDetails_lower(_ value: RegistrationDetails) -> RustBuffer {
+    return FfiConverterTypeRegistrationDetails.lower(value)
+}
+
+
+/**
  * A request, for a person. All texts are safe to show.
  */
 public struct RequestDetails: Equatable, Hashable {
@@ -6174,6 +7085,18 @@ public struct RequestDetails: Equatable, Hashable {
      */
     public let answerable: Bool
     /**
+     * What the answer approves: of the types that the app registered. A request with any other is refused.
+     */
+    public let transactions: [TransactionDetails]
+    /**
+     * What a registrar wrote down about the verifier, where one that the wallet knows did.
+     */
+    public let registration: RegistrationDetails?
+    /**
+     * What is asked for beyond the registration, claim by claim, whether or not the wallet holds it.
+     */
+    public let beyondRegistration: [String]
+    /**
      * What the person should know.
      */
     public let warnings: [RequestWarning]
@@ -6206,6 +7129,15 @@ public struct RequestDetails: Equatable, Hashable {
          * Whether what the wallet holds can answer.
          */answerable: Bool,
         /**
+         * What the answer approves: of the types that the app registered. A request with any other is refused.
+         */transactions: [TransactionDetails],
+        /**
+         * What a registrar wrote down about the verifier, where one that the wallet knows did.
+         */registration: RegistrationDetails?,
+        /**
+         * What is asked for beyond the registration, claim by claim, whether or not the wallet holds it.
+         */beyondRegistration: [String],
+        /**
          * What the person should know.
          */warnings: [RequestWarning]) {
         self.verifierName = verifierName
@@ -6216,6 +7148,9 @@ public struct RequestDetails: Equatable, Hashable {
         self.stepUp = stepUp
         self.encrypted = encrypted
         self.answerable = answerable
+        self.transactions = transactions
+        self.registration = registration
+        self.beyondRegistration = beyondRegistration
         self.warnings = warnings
     }
 
@@ -6243,6 +7178,9 @@ public struct FfiConverterTypeRequestDetails: FfiConverterRustBuffer {
                 stepUp: FfiConverterOptionTypeAssuranceLevel.read(from: &buf),
                 encrypted: FfiConverterBool.read(from: &buf),
                 answerable: FfiConverterBool.read(from: &buf),
+                transactions: FfiConverterSequenceTypeTransactionDetails.read(from: &buf),
+                registration: FfiConverterOptionTypeRegistrationDetails.read(from: &buf),
+                beyondRegistration: FfiConverterSequenceString.read(from: &buf),
                 warnings: FfiConverterSequenceTypeRequestWarning.read(from: &buf)
         )
     }
@@ -6256,6 +7194,9 @@ public struct FfiConverterTypeRequestDetails: FfiConverterRustBuffer {
         FfiConverterOptionTypeAssuranceLevel.write(value.stepUp, into: &buf)
         FfiConverterBool.write(value.encrypted, into: &buf)
         FfiConverterBool.write(value.answerable, into: &buf)
+        FfiConverterSequenceTypeTransactionDetails.write(value.transactions, into: &buf)
+        FfiConverterOptionTypeRegistrationDetails.write(value.registration, into: &buf)
+        FfiConverterSequenceString.write(value.beyondRegistration, into: &buf)
         FfiConverterSequenceTypeRequestWarning.write(value.warnings, into: &buf)
     }
 }
@@ -6504,6 +7445,312 @@ public func FfiConverterTypeSignItem_lower(_ value: SignItem) -> RustBuffer {
 
 
 /**
+ * Something that the answer approves beside what it shows: to be shown in full. All texts are safe to show.
+ */
+public struct TransactionDetails: Equatable, Hashable {
+    /**
+     * What it is.
+     */
+    public let title: String
+    /**
+     * Label and value of each of its parts.
+     */
+    public let lines: [TransactionLine]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What it is.
+         */title: String,
+        /**
+         * Label and value of each of its parts.
+         */lines: [TransactionLine]) {
+        self.title = title
+        self.lines = lines
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension TransactionDetails: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeTransactionDetails: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TransactionDetails {
+        return
+            try TransactionDetails(
+                title: FfiConverterString.read(from: &buf),
+                lines: FfiConverterSequenceTypeTransactionLine.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: TransactionDetails, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.title, into: &buf)
+        FfiConverterSequenceTypeTransactionLine.write(value.lines, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeTransactionDetails_lift(_ buf: RustBuffer) throws -> TransactionDetails {
+    return try FfiConverterTypeTransactionDetails.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeTransactionDetails_lower(_ value: TransactionDetails) -> RustBuffer {
+    return FfiConverterTypeTransactionDetails.lower(value)
+}
+
+
+/**
+ * One member of a kind of transaction.
+ */
+public struct TransactionField: Equatable, Hashable {
+    /**
+     * The member's name.
+     */
+    public let name: String
+    /**
+     * Its name in the person's language.
+     */
+    public let label: String
+    /**
+     * What it holds.
+     */
+    public let kind: FieldKind
+    /**
+     * Whether it may be absent.
+     */
+    public let optional: Bool
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The member's name.
+         */name: String,
+        /**
+         * Its name in the person's language.
+         */label: String,
+        /**
+         * What it holds.
+         */kind: FieldKind,
+        /**
+         * Whether it may be absent.
+         */optional: Bool = false) {
+        self.name = name
+        self.label = label
+        self.kind = kind
+        self.optional = optional
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension TransactionField: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeTransactionField: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TransactionField {
+        return
+            try TransactionField(
+                name: FfiConverterString.read(from: &buf),
+                label: FfiConverterString.read(from: &buf),
+                kind: FfiConverterTypeFieldKind.read(from: &buf),
+                optional: FfiConverterBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: TransactionField, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterString.write(value.label, into: &buf)
+        FfiConverterTypeFieldKind.write(value.kind, into: &buf)
+        FfiConverterBool.write(value.optional, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeTransactionField_lift(_ buf: RustBuffer) throws -> TransactionField {
+    return try FfiConverterTypeTransactionField.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeTransactionField_lower(_ value: TransactionField) -> RustBuffer {
+    return FfiConverterTypeTransactionField.lower(value)
+}
+
+
+/**
+ * A kind of transaction that a verifier may ask the person to approve (OpenID4VP `transaction_data`).
+ */
+public struct TransactionKind: Equatable, Hashable {
+    /**
+     * The value of `type`: a URL or URN.
+     */
+    public let name: String
+    /**
+     * What it is, in the person's language.
+     */
+    public let title: String
+    /**
+     * Its members, in the order in which they are shown; any other is refused.
+     */
+    public let fields: [TransactionField]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The value of `type`: a URL or URN.
+         */name: String,
+        /**
+         * What it is, in the person's language.
+         */title: String,
+        /**
+         * Its members, in the order in which they are shown; any other is refused.
+         */fields: [TransactionField]) {
+        self.name = name
+        self.title = title
+        self.fields = fields
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension TransactionKind: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeTransactionKind: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TransactionKind {
+        return
+            try TransactionKind(
+                name: FfiConverterString.read(from: &buf),
+                title: FfiConverterString.read(from: &buf),
+                fields: FfiConverterSequenceTypeTransactionField.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: TransactionKind, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterString.write(value.title, into: &buf)
+        FfiConverterSequenceTypeTransactionField.write(value.fields, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeTransactionKind_lift(_ buf: RustBuffer) throws -> TransactionKind {
+    return try FfiConverterTypeTransactionKind.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeTransactionKind_lower(_ value: TransactionKind) -> RustBuffer {
+    return FfiConverterTypeTransactionKind.lower(value)
+}
+
+
+/**
+ * One part of a transaction.
+ */
+public struct TransactionLine: Equatable, Hashable {
+    /**
+     * Its name.
+     */
+    public let label: String
+    /**
+     * Its value.
+     */
+    public let value: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name.
+         */label: String,
+        /**
+         * Its value.
+         */value: String) {
+        self.label = label
+        self.value = value
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension TransactionLine: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeTransactionLine: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TransactionLine {
+        return
+            try TransactionLine(
+                label: FfiConverterString.read(from: &buf),
+                value: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: TransactionLine, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.label, into: &buf)
+        FfiConverterString.write(value.value, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeTransactionLine_lift(_ buf: RustBuffer) throws -> TransactionLine {
+    return try FfiConverterTypeTransactionLine.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeTransactionLine_lower(_ value: TransactionLine) -> RustBuffer {
+    return FfiConverterTypeTransactionLine.lower(value)
+}
+
+
+/**
  * Issuers that a rule vouches for.
  */
 public struct TrustedIssuers: Equatable, Hashable {
@@ -6622,6 +7869,11 @@ public struct TrustedVerifiers: Equatable, Hashable {
      * Whether unsigned requests are taken; their verifier is shown as not authenticated.
      */
     public let unsigned: Bool
+    /**
+     * Certificates of registrars, each in DER: with any, the person is warned of a verifier that shows no registration
+     * or asks for more than it says.
+     */
+    public let registrars: [Data]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -6637,11 +7889,16 @@ public struct TrustedVerifiers: Equatable, Hashable {
          */unknownDids: Bool = false,
         /**
          * Whether unsigned requests are taken; their verifier is shown as not authenticated.
-         */unsigned: Bool = false) {
+         */unsigned: Bool = false,
+        /**
+         * Certificates of registrars, each in DER: with any, the person is warned of a verifier that shows no registration
+         * or asks for more than it says.
+         */registrars: [Data] = []) {
         self.anchors = anchors
         self.dids = dids
         self.unknownDids = unknownDids
         self.unsigned = unsigned
+        self.registrars = registrars
     }
 
 
@@ -6663,7 +7920,8 @@ public struct FfiConverterTypeTrustedVerifiers: FfiConverterRustBuffer {
                 anchors: FfiConverterSequenceData.read(from: &buf),
                 dids: FfiConverterSequenceString.read(from: &buf),
                 unknownDids: FfiConverterBool.read(from: &buf),
-                unsigned: FfiConverterBool.read(from: &buf)
+                unsigned: FfiConverterBool.read(from: &buf),
+                registrars: FfiConverterSequenceData.read(from: &buf)
         )
     }
 
@@ -6672,6 +7930,7 @@ public struct FfiConverterTypeTrustedVerifiers: FfiConverterRustBuffer {
         FfiConverterSequenceString.write(value.dids, into: &buf)
         FfiConverterBool.write(value.unknownDids, into: &buf)
         FfiConverterBool.write(value.unsigned, into: &buf)
+        FfiConverterSequenceData.write(value.registrars, into: &buf)
     }
 }
 
@@ -6771,6 +8030,85 @@ public func FfiConverterTypeTxCodeDetails_lower(_ value: TxCodeDetails) -> RustB
 
 
 /**
+ * A credential whose last single-use copy was shown.
+ */
+public struct UsedUp: Equatable, Hashable {
+    /**
+     * The wallet's id of the credential.
+     */
+    public let credentialId: String
+    /**
+     * Name of the kind of credential.
+     */
+    public let name: String
+    /**
+     * What comes now.
+     */
+    public let then: WhenUsedUp
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The wallet's id of the credential.
+         */credentialId: String,
+        /**
+         * Name of the kind of credential.
+         */name: String,
+        /**
+         * What comes now.
+         */then: WhenUsedUp) {
+        self.credentialId = credentialId
+        self.name = name
+        self.then = then
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension UsedUp: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeUsedUp: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UsedUp {
+        return
+            try UsedUp(
+                credentialId: FfiConverterString.read(from: &buf),
+                name: FfiConverterString.read(from: &buf),
+                then: FfiConverterTypeWhenUsedUp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UsedUp, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.credentialId, into: &buf)
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterTypeWhenUsedUp.write(value.then, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeUsedUp_lift(_ buf: RustBuffer) throws -> UsedUp {
+    return try FfiConverterTypeUsedUp.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeUsedUp_lower(_ value: UsedUp) -> RustBuffer {
+    return FfiConverterTypeUsedUp.lower(value)
+}
+
+
+/**
  * Who the wallet is, whom it trusts, and how it behaves.
  */
 public struct WalletConfig: Equatable, Hashable {
@@ -6816,6 +8154,21 @@ public struct WalletConfig: Equatable, Hashable {
      */
     public let copies: UInt32
     /**
+     * Whether the last copy is shown again where the issuer gives no fresh ones, rather than that the credential cannot
+     * be shown any more. The person is warned: those who see it can tell that it was the same person.
+     */
+    public let reuseLastCopy: Bool
+    /**
+     * Where issuers send the browser back to after a sign-in, as registered with them; without it, offers that want a
+     * sign-in cannot be accepted.
+     */
+    public let redirectUri: String?
+    /**
+     * What the app can show in full when a verifier asks the person to approve it; requests with anything else are
+     * refused. The biometric step-up is always known.
+     */
+    public let transactionTypes: [TransactionKind]
+    /**
      * Seconds without use after which the wallet locks itself.
      */
     public let lockAfterSecs: Int64
@@ -6855,6 +8208,18 @@ public struct WalletConfig: Equatable, Hashable {
          * only, so that two cannot tell that it was the same person. 1: one copy, shown to all.
          */copies: UInt32 = UInt32(1),
         /**
+         * Whether the last copy is shown again where the issuer gives no fresh ones, rather than that the credential cannot
+         * be shown any more. The person is warned: those who see it can tell that it was the same person.
+         */reuseLastCopy: Bool = false,
+        /**
+         * Where issuers send the browser back to after a sign-in, as registered with them; without it, offers that want a
+         * sign-in cannot be accepted.
+         */redirectUri: String? = nil,
+        /**
+         * What the app can show in full when a verifier asks the person to approve it; requests with anything else are
+         * refused. The biometric step-up is always known.
+         */transactionTypes: [TransactionKind] = [],
+        /**
          * Seconds without use after which the wallet locks itself.
          */lockAfterSecs: Int64 = Int64(300)) {
         self.clientId = clientId
@@ -6867,6 +8232,9 @@ public struct WalletConfig: Equatable, Hashable {
         self.authenticator = authenticator
         self.preferStrongbox = preferStrongbox
         self.copies = copies
+        self.reuseLastCopy = reuseLastCopy
+        self.redirectUri = redirectUri
+        self.transactionTypes = transactionTypes
         self.lockAfterSecs = lockAfterSecs
     }
 
@@ -6896,6 +8264,9 @@ public struct FfiConverterTypeWalletConfig: FfiConverterRustBuffer {
                 authenticator: FfiConverterTypeAuthenticatorSource.read(from: &buf),
                 preferStrongbox: FfiConverterBool.read(from: &buf),
                 copies: FfiConverterUInt32.read(from: &buf),
+                reuseLastCopy: FfiConverterBool.read(from: &buf),
+                redirectUri: FfiConverterOptionString.read(from: &buf),
+                transactionTypes: FfiConverterSequenceTypeTransactionKind.read(from: &buf),
                 lockAfterSecs: FfiConverterInt64.read(from: &buf)
         )
     }
@@ -6911,6 +8282,9 @@ public struct FfiConverterTypeWalletConfig: FfiConverterRustBuffer {
         FfiConverterTypeAuthenticatorSource.write(value.authenticator, into: &buf)
         FfiConverterBool.write(value.preferStrongbox, into: &buf)
         FfiConverterUInt32.write(value.copies, into: &buf)
+        FfiConverterBool.write(value.reuseLastCopy, into: &buf)
+        FfiConverterOptionString.write(value.redirectUri, into: &buf)
+        FfiConverterSequenceTypeTransactionKind.write(value.transactionTypes, into: &buf)
         FfiConverterInt64.write(value.lockAfterSecs, into: &buf)
     }
 }
@@ -7233,6 +8607,10 @@ public enum ActivityKind: Equatable, Hashable {
      */
     case renewed
     /**
+     * An issuer did not give what was asked for, or the person waits for it no more.
+     */
+    case notIssued
+    /**
      * Claims went to a verifier, who took them.
      */
     case sent
@@ -7289,21 +8667,23 @@ public struct FfiConverterTypeActivityKind: FfiConverterRustBuffer {
 
         case 2: return .renewed
 
-        case 3: return .sent
+        case 3: return .notIssued
 
-        case 4: return .refused
+        case 4: return .sent
 
-        case 5: return .unconfirmed
+        case 5: return .refused
 
-        case 6: return .declined
+        case 6: return .unconfirmed
 
-        case 7: return .deleted
+        case 7: return .declined
 
-        case 8: return .keysLost
+        case 8: return .deleted
 
-        case 9: return .restored
+        case 9: return .keysLost
 
-        case 10: return .unlockChanged
+        case 10: return .restored
+
+        case 11: return .unlockChanged
 
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -7321,36 +8701,40 @@ public struct FfiConverterTypeActivityKind: FfiConverterRustBuffer {
             writeInt(&buf, Int32(2))
 
 
-        case .sent:
+        case .notIssued:
             writeInt(&buf, Int32(3))
 
 
-        case .refused:
+        case .sent:
             writeInt(&buf, Int32(4))
 
 
-        case .unconfirmed:
+        case .refused:
             writeInt(&buf, Int32(5))
 
 
-        case .declined:
+        case .unconfirmed:
             writeInt(&buf, Int32(6))
 
 
-        case .deleted:
+        case .declined:
             writeInt(&buf, Int32(7))
 
 
-        case .keysLost:
+        case .deleted:
             writeInt(&buf, Int32(8))
 
 
-        case .restored:
+        case .keysLost:
             writeInt(&buf, Int32(9))
 
 
-        case .unlockChanged:
+        case .restored:
             writeInt(&buf, Int32(10))
+
+
+        case .unlockChanged:
+            writeInt(&buf, Int32(11))
 
         }
     }
@@ -7854,7 +9238,7 @@ public enum CredentialState: Equatable, Hashable {
      */
     case expired
     /**
-     * Every single-use copy was shown: refill it.
+     * Every single-use copy was shown: see `when_used_up`.
      */
     case noCopyLeft
     /**
@@ -7956,6 +9340,101 @@ public func FfiConverterTypeCredentialState_lift(_ buf: RustBuffer) throws -> Cr
 #endif
 public func FfiConverterTypeCredentialState_lower(_ value: CredentialState) -> RustBuffer {
     return FfiConverterTypeCredentialState.lower(value)
+}
+
+
+
+/**
+ * What a member of a transaction holds.
+ */
+
+public enum FieldKind: Equatable, Hashable {
+
+    /**
+     * 1 to 500 characters.
+     */
+    case text
+    /**
+     * A whole number.
+     */
+    case integer
+    /**
+     * True or false.
+     */
+    case boolean
+    /**
+     * A list of texts.
+     */
+    case texts
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension FieldKind: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeFieldKind: FfiConverterRustBuffer {
+    typealias SwiftType = FieldKind
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> FieldKind {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+
+        case 1: return .text
+
+        case 2: return .integer
+
+        case 3: return .boolean
+
+        case 4: return .texts
+
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: FieldKind, into buf: inout [UInt8]) {
+        switch value {
+
+
+        case .text:
+            writeInt(&buf, Int32(1))
+
+
+        case .integer:
+            writeInt(&buf, Int32(2))
+
+
+        case .boolean:
+            writeInt(&buf, Int32(3))
+
+
+        case .texts:
+            writeInt(&buf, Int32(4))
+
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeFieldKind_lift(_ buf: RustBuffer) throws -> FieldKind {
+    return try FfiConverterTypeFieldKind.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeFieldKind_lower(_ value: FieldKind) -> RustBuffer {
+    return FfiConverterTypeFieldKind.lower(value)
 }
 
 
@@ -8768,6 +10247,22 @@ public enum RequestWarning: Equatable, Hashable {
      * The verifier wants a stronger binding than any fitting credential has: it will refuse.
      */
     case levelTooLow
+    /**
+     * The verifier shows no registration, though this wallet knows registrars.
+     */
+    case notRegistered
+    /**
+     * The verifier shows a registration that does not count: of an unknown registrar, out of date, or of somebody else.
+     */
+    case registrationInvalid
+    /**
+     * The verifier asks for more than its registration says: see `beyond_registration`.
+     */
+    case asksBeyondRegistration
+    /**
+     * A fitting credential has only a copy that was shown before: those who see it can tell that it was the same person.
+     */
+    case copyShownBefore
 
 
 
@@ -8799,6 +10294,14 @@ public struct FfiConverterTypeRequestWarning: FfiConverterRustBuffer {
 
         case 5: return .levelTooLow
 
+        case 6: return .notRegistered
+
+        case 7: return .registrationInvalid
+
+        case 8: return .asksBeyondRegistration
+
+        case 9: return .copyShownBefore
+
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
@@ -8825,6 +10328,22 @@ public struct FfiConverterTypeRequestWarning: FfiConverterRustBuffer {
 
         case .levelTooLow:
             writeInt(&buf, Int32(5))
+
+
+        case .notRegistered:
+            writeInt(&buf, Int32(6))
+
+
+        case .registrationInvalid:
+            writeInt(&buf, Int32(7))
+
+
+        case .asksBeyondRegistration:
+            writeInt(&buf, Int32(8))
+
+
+        case .copyShownBefore:
+            writeInt(&buf, Int32(9))
 
         }
     }
@@ -9412,6 +10931,101 @@ public func FfiConverterTypeWalletError_lower(_ value: WalletError) -> RustBuffe
     return FfiConverterTypeWalletError.lower(value)
 }
 
+
+/**
+ * What comes after the last single-use copy of a credential.
+ */
+
+public enum WhenUsedUp: Equatable, Hashable {
+
+    /**
+     * It has no single-use copies: it can be shown as often as the person wants.
+     */
+    case notSingleUse
+    /**
+     * The wallet fetches fresh copies: `refresh_due`.
+     */
+    case refill
+    /**
+     * The last copy is shown again: those who see it can tell that it was the same person.
+     */
+    case reuse
+    /**
+     * It cannot be shown any more: the issuer has to make a new offer.
+     */
+    case newOffer
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension WhenUsedUp: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeWhenUsedUp: FfiConverterRustBuffer {
+    typealias SwiftType = WhenUsedUp
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> WhenUsedUp {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+
+        case 1: return .notSingleUse
+
+        case 2: return .refill
+
+        case 3: return .reuse
+
+        case 4: return .newOffer
+
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: WhenUsedUp, into buf: inout [UInt8]) {
+        switch value {
+
+
+        case .notSingleUse:
+            writeInt(&buf, Int32(1))
+
+
+        case .refill:
+            writeInt(&buf, Int32(2))
+
+
+        case .reuse:
+            writeInt(&buf, Int32(3))
+
+
+        case .newOffer:
+            writeInt(&buf, Int32(4))
+
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeWhenUsedUp_lift(_ buf: RustBuffer) throws -> WhenUsedUp {
+    return try FfiConverterTypeWhenUsedUp.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeWhenUsedUp_lower(_ value: WhenUsedUp) -> RustBuffer {
+    return FfiConverterTypeWhenUsedUp.lower(value)
+}
+
+
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
@@ -9623,6 +11237,30 @@ fileprivate struct FfiConverterOptionTypePrompt: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypePrompt.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeRegistrationDetails: FfiConverterRustBuffer {
+    typealias SwiftType = RegistrationDetails?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeRegistrationDetails.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeRegistrationDetails.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -10001,6 +11639,31 @@ fileprivate struct FfiConverterSequenceTypeHttpHeader: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeNotRefreshed: FfiConverterRustBuffer {
+    typealias SwiftType = [NotRefreshed]
+
+    public static func write(_ value: [NotRefreshed], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeNotRefreshed.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [NotRefreshed] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [NotRefreshed]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeNotRefreshed.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeOfferedDetails: FfiConverterRustBuffer {
     typealias SwiftType = [OfferedDetails]
 
@@ -10026,6 +11689,31 @@ fileprivate struct FfiConverterSequenceTypeOfferedDetails: FfiConverterRustBuffe
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypePendingCredential: FfiConverterRustBuffer {
+    typealias SwiftType = [PendingCredential]
+
+    public static func write(_ value: [PendingCredential], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypePendingCredential.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [PendingCredential] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [PendingCredential]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypePendingCredential.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeQueryChoice: FfiConverterRustBuffer {
     typealias SwiftType = [QueryChoice]
 
@@ -10043,6 +11731,31 @@ fileprivate struct FfiConverterSequenceTypeQueryChoice: FfiConverterRustBuffer {
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeQueryChoice.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeRefusedCredential: FfiConverterRustBuffer {
+    typealias SwiftType = [RefusedCredential]
+
+    public static func write(_ value: [RefusedCredential], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeRefusedCredential.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [RefusedCredential] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [RefusedCredential]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeRefusedCredential.read(from: &buf))
         }
         return seq
     }
@@ -10101,6 +11814,106 @@ fileprivate struct FfiConverterSequenceTypeSignItem: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeTransactionDetails: FfiConverterRustBuffer {
+    typealias SwiftType = [TransactionDetails]
+
+    public static func write(_ value: [TransactionDetails], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeTransactionDetails.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [TransactionDetails] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [TransactionDetails]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeTransactionDetails.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeTransactionField: FfiConverterRustBuffer {
+    typealias SwiftType = [TransactionField]
+
+    public static func write(_ value: [TransactionField], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeTransactionField.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [TransactionField] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [TransactionField]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeTransactionField.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeTransactionKind: FfiConverterRustBuffer {
+    typealias SwiftType = [TransactionKind]
+
+    public static func write(_ value: [TransactionKind], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeTransactionKind.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [TransactionKind] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [TransactionKind]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeTransactionKind.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeTransactionLine: FfiConverterRustBuffer {
+    typealias SwiftType = [TransactionLine]
+
+    public static func write(_ value: [TransactionLine], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeTransactionLine.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [TransactionLine] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [TransactionLine]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeTransactionLine.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeTrustedIssuers: FfiConverterRustBuffer {
     typealias SwiftType = [TrustedIssuers]
 
@@ -10118,6 +11931,31 @@ fileprivate struct FfiConverterSequenceTypeTrustedIssuers: FfiConverterRustBuffe
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeTrustedIssuers.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeUsedUp: FfiConverterRustBuffer {
+    typealias SwiftType = [UsedUp]
+
+    public static func write(_ value: [UsedUp], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeUsedUp.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [UsedUp] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [UsedUp]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeUsedUp.read(from: &buf))
         }
         return seq
     }
@@ -10415,10 +12253,19 @@ private let initializationResult: InitializationResult = {
     if (uniffi_carekey_wallet_ffi_checksum_func_open_wallet() != 24025) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_carekey_wallet_ffi_checksum_method_issuancesession_accept() != 23012) {
+    if (uniffi_carekey_wallet_ffi_checksum_method_issuancesession_abandon() != 60658) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_carekey_wallet_ffi_checksum_method_issuancesession_accept() != 37722) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_carekey_wallet_ffi_checksum_method_issuancesession_details() != 34649) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_carekey_wallet_ffi_checksum_method_issuancesession_resume() != 18116) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_carekey_wallet_ffi_checksum_method_issuancesession_sign_in() != 4458) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_carekey_wallet_ffi_checksum_method_wallethttpclient_send() != 22433) {
@@ -10517,13 +12364,25 @@ private let initializationResult: InitializationResult = {
     if (uniffi_carekey_wallet_ffi_checksum_method_credential_logo() != 32665) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_carekey_wallet_ffi_checksum_method_credential_refresh() != 13858) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_carekey_wallet_ffi_checksum_method_wallet_activity() != 23368) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_digital_presentation() != 3530) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_issuance() != 9700) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_presentation() != 59309) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_carekey_wallet_ffi_checksum_method_wallet_cancel_pending() != 21545) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_carekey_wallet_ffi_checksum_method_wallet_check_pending() != 13858) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_carekey_wallet_ffi_checksum_method_wallet_credential() != 36201) {
@@ -10547,7 +12406,16 @@ private let initializationResult: InitializationResult = {
     if (uniffi_carekey_wallet_ffi_checksum_method_wallet_lock_state() != 33336) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_carekey_wallet_ffi_checksum_method_wallet_pending() != 6812) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_due() != 37586) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_status() != 12343) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_carekey_wallet_ffi_checksum_method_wallet_resume_issuance() != 58297) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_carekey_wallet_ffi_checksum_method_wallet_search() != 46077) {

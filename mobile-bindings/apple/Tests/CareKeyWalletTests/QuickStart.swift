@@ -25,9 +25,19 @@ struct QuickStart {
     func collect(wallet: Wallet, offerLink: String, txCode: String?) async throws -> [CredentialSummary] {
         let session = try await wallet.beginIssuance(offerLink: offerLink)
         print("\(session.details().issuerName) offers \(session.details().credentials.map(\.name))")
-        return try await session.accept(txCode: txCode, prompt: ask("Collect", "Bind your credentials to this phone"))
+        let outcome = try await session.accept(txCode: txCode, prompt: ask("Collect", "Bind your credentials to this phone"))
+        for later in outcome.waiting { print("\(later.issuerName) will give \(later.name) later") }
+        return outcome.credentials
     }
     // end of collect
+
+    // snippet: upkeep
+    func upkeep(wallet: Wallet) async throws -> [CredentialSummary] {
+        let pending = try await wallet.checkPending()
+        let refresh = try await wallet.refreshDue(prompt: nil)
+        return pending.arrived + refresh.refreshed
+    }
+    // end of upkeep
 
     // snippet: present
     func present(wallet: Wallet, requestLink: String, agrees: (RequestDetails, [QueryChoice]) -> Bool) async throws -> Bool {

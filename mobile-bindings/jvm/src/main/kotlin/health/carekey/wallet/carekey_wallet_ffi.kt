@@ -900,9 +900,15 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_func_open_wallet(
     ): Int
+    external fun uniffi_carekey_wallet_ffi_checksum_method_issuancesession_abandon(
+    ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_issuancesession_accept(
     ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_issuancesession_details(
+    ): Int
+    external fun uniffi_carekey_wallet_ffi_checksum_method_issuancesession_resume(
+    ): Int
+    external fun uniffi_carekey_wallet_ffi_checksum_method_issuancesession_sign_in(
     ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_wallethttpclient_send(
     ): Int
@@ -968,11 +974,19 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_credential_logo(
     ): Int
+    external fun uniffi_carekey_wallet_ffi_checksum_method_credential_refresh(
+    ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_wallet_activity(
+    ): Int
+    external fun uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_digital_presentation(
     ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_issuance(
     ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_presentation(
+    ): Int
+    external fun uniffi_carekey_wallet_ffi_checksum_method_wallet_cancel_pending(
+    ): Int
+    external fun uniffi_carekey_wallet_ffi_checksum_method_wallet_check_pending(
     ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_wallet_credential(
     ): Int
@@ -988,7 +1002,13 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_wallet_lock_state(
     ): Int
+    external fun uniffi_carekey_wallet_ffi_checksum_method_wallet_pending(
+    ): Int
+    external fun uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_due(
+    ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_status(
+    ): Int
+    external fun uniffi_carekey_wallet_ffi_checksum_method_wallet_resume_issuance(
     ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_wallet_search(
     ): Int
@@ -1031,10 +1051,16 @@ internal object UniffiLib {
     ): Long
     external fun uniffi_carekey_wallet_ffi_fn_free_issuancesession(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
+    external fun uniffi_carekey_wallet_ffi_fn_method_issuancesession_abandon(`ptr`: Long,
+    ): Long
     external fun uniffi_carekey_wallet_ffi_fn_method_issuancesession_accept(`ptr`: Long,`txCode`: RustBuffer.ByValue,`prompt`: RustBuffer.ByValue,
     ): Long
     external fun uniffi_carekey_wallet_ffi_fn_method_issuancesession_details(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
+    external fun uniffi_carekey_wallet_ffi_fn_method_issuancesession_resume(`ptr`: Long,`returnedUrl`: RustBuffer.ByValue,
+    ): Long
+    external fun uniffi_carekey_wallet_ffi_fn_method_issuancesession_sign_in(`ptr`: Long,
+    ): Long
     external fun uniffi_carekey_wallet_ffi_fn_clone_wallethttpclient(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
     external fun uniffi_carekey_wallet_ffi_fn_free_wallethttpclient(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
@@ -1153,15 +1179,23 @@ internal object UniffiLib {
     ): RustBuffer.ByValue
     external fun uniffi_carekey_wallet_ffi_fn_method_credential_logo(`ptr`: Long,
     ): Long
+    external fun uniffi_carekey_wallet_ffi_fn_method_credential_refresh(`ptr`: Long,`prompt`: RustBuffer.ByValue,
+    ): Long
     external fun uniffi_carekey_wallet_ffi_fn_clone_wallet(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
     external fun uniffi_carekey_wallet_ffi_fn_free_wallet(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
     external fun uniffi_carekey_wallet_ffi_fn_method_wallet_activity(`ptr`: Long,`limit`: Int,`skip`: Int,
     ): Long
+    external fun uniffi_carekey_wallet_ffi_fn_method_wallet_begin_digital_presentation(`ptr`: Long,`requestJson`: RustBuffer.ByValue,`origin`: RustBuffer.ByValue,
+    ): Long
     external fun uniffi_carekey_wallet_ffi_fn_method_wallet_begin_issuance(`ptr`: Long,`offerLink`: RustBuffer.ByValue,
     ): Long
     external fun uniffi_carekey_wallet_ffi_fn_method_wallet_begin_presentation(`ptr`: Long,`requestLink`: RustBuffer.ByValue,
+    ): Long
+    external fun uniffi_carekey_wallet_ffi_fn_method_wallet_cancel_pending(`ptr`: Long,`id`: RustBuffer.ByValue,
+    ): Long
+    external fun uniffi_carekey_wallet_ffi_fn_method_wallet_check_pending(`ptr`: Long,
     ): Long
     external fun uniffi_carekey_wallet_ffi_fn_method_wallet_credential(`ptr`: Long,`id`: RustBuffer.ByValue,
     ): Long
@@ -1177,7 +1211,13 @@ internal object UniffiLib {
     ): Unit
     external fun uniffi_carekey_wallet_ffi_fn_method_wallet_lock_state(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
+    external fun uniffi_carekey_wallet_ffi_fn_method_wallet_pending(`ptr`: Long,
+    ): Long
+    external fun uniffi_carekey_wallet_ffi_fn_method_wallet_refresh_due(`ptr`: Long,`prompt`: RustBuffer.ByValue,
+    ): Long
     external fun uniffi_carekey_wallet_ffi_fn_method_wallet_refresh_status(`ptr`: Long,
+    ): Long
+    external fun uniffi_carekey_wallet_ffi_fn_method_wallet_resume_issuance(`ptr`: Long,`returnedUrl`: RustBuffer.ByValue,
     ): Long
     external fun uniffi_carekey_wallet_ffi_fn_method_wallet_search(`ptr`: Long,`text`: RustBuffer.ByValue,
     ): Long
@@ -1320,10 +1360,19 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_carekey_wallet_ffi_checksum_func_open_wallet() and 0xFFFF) != 24025) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_accept() and 0xFFFF) != 23012) {
+    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_abandon() and 0xFFFF) != 60658) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_accept() and 0xFFFF) != 37722) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_details() and 0xFFFF) != 34649) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_resume() and 0xFFFF) != 18116) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_sign_in() and 0xFFFF) != 4458) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallethttpclient_send() and 0xFFFF) != 22433) {
@@ -1422,13 +1471,25 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_carekey_wallet_ffi_checksum_method_credential_logo() and 0xFFFF) != 32665) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
+    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_credential_refresh() and 0xFFFF) != 13858) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
     if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_activity() and 0xFFFF) != 23368) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_digital_presentation() and 0xFFFF) != 3530) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_issuance() and 0xFFFF) != 9700) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_begin_presentation() and 0xFFFF) != 59309) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_cancel_pending() and 0xFFFF) != 21545) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_check_pending() and 0xFFFF) != 13858) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_credential() and 0xFFFF) != 36201) {
@@ -1452,7 +1513,16 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_lock_state() and 0xFFFF) != 33336) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
+    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_pending() and 0xFFFF) != 6812) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_due() and 0xFFFF) != 37586) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
     if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_refresh_status() and 0xFFFF) != 12343) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_resume_issuance() and 0xFFFF) != 58297) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallet_search() and 0xFFFF) != 46077) {
@@ -2098,6 +2168,12 @@ public interface CredentialInterface {
      */
     suspend fun `logo`(): CredentialLogo?
 
+    /**
+     * Fetches fresh copies of it, and of what else came with it and wants some. The person is asked once where it has no
+     * second key, and otherwise not at all.
+     */
+    suspend fun `refresh`(`prompt`: Prompt): List<CredentialSummary>
+
     companion object
 }
 
@@ -2265,6 +2341,32 @@ open class Credential: Disposable, AutoCloseable, CredentialInterface
         { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer(future) },
         // lift function
         { FfiConverterOptionalTypeCredentialLogo.lift(it) },
+        // Error FFI converter
+        WalletException.ErrorHandler,
+    )
+    }
+
+
+    /**
+     * Fetches fresh copies of it, and of what else came with it and wants some. The person is asked once where it has no
+     * second key, and otherwise not at all.
+     */
+    @Throws(WalletException::class)
+    @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
+    override suspend fun `refresh`(`prompt`: Prompt) : List<CredentialSummary> {
+        return uniffiRustCallAsync(
+        callWithHandle { uniffiHandle ->
+            UniffiLib.uniffi_carekey_wallet_ffi_fn_method_credential_refresh(
+                uniffiHandle,
+
+        FfiConverterTypePrompt.lower(`prompt`),
+            )
+        },
+        { future, callback, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer(future, callback, continuation) },
+        { future, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer(future, continuation) },
+        { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer(future) },
+        // lift function
+        { FfiConverterSequenceTypeCredentialSummary.lift(it) },
         // Error FFI converter
         WalletException.ErrorHandler,
     )
@@ -3381,28 +3483,49 @@ public object FfiConverterTypeHardwareKeyStore: FfiConverter<HardwareKeyStore, L
 
 
 /**
- * An offer that the person looks at. Closing it refuses the offer; the issuer is not told.
+ * An offer that the person looks at. Closing it refuses the offer; the issuer is not told. Keys that were made for it are
+ * forgotten at the next unlocking, or by `abandon` at once.
  */
 public interface IssuanceSessionInterface {
 
     /**
-     * Accepts the offer: exactly one prompt, whatever the number of credentials, and they are stored.
+     * Gives the offer up: forgets the keys that were made for it. The issuer is not told.
+     */
+    suspend fun `abandon`()
+
+    /**
+     * Accepts the offer: exactly one prompt, whatever the number of credentials, and they are stored. What the issuer
+     * gives later stands under `waiting`: ask with `check_pending` of the wallet, also after a restart of the app.
      *
      * After `UserCancelled` and its kin it can be called again, without the transaction code; after a wrong transaction
      * code too, with another one.
      */
-    suspend fun `accept`(`txCode`: kotlin.String?, `prompt`: Prompt): List<CredentialSummary>
+    suspend fun `accept`(`txCode`: kotlin.String?, `prompt`: Prompt): IssuanceOutcome
 
     /**
      * What is offered.
      */
     fun `details`(): OfferDetails
 
+    /**
+     * Takes the address with which the browser came back; then `accept` goes on. State, issuer and PKCE are checked:
+     * after an answer of somebody else the session still waits for the right one. When the app was restarted in
+     * between, use `resume_issuance` of the wallet.
+     */
+    suspend fun `resume`(`returnedUrl`: kotlin.String)
+
+    /**
+     * Where an offer wants a sign-in (`signs_in` of the details): the address to open in the system's browser. Called
+     * again, it begins a new sign-in.
+     */
+    suspend fun `signIn`(): kotlin.String
+
     companion object
 }
 
 /**
- * An offer that the person looks at. Closing it refuses the offer; the issuer is not told.
+ * An offer that the person looks at. Closing it refuses the offer; the issuer is not told. Keys that were made for it are
+ * forgotten at the next unlocking, or by `abandon` at once.
  */
 open class IssuanceSession: Disposable, AutoCloseable, IssuanceSessionInterface
 {
@@ -3507,14 +3630,40 @@ open class IssuanceSession: Disposable, AutoCloseable, IssuanceSessionInterface
 
 
     /**
-     * Accepts the offer: exactly one prompt, whatever the number of credentials, and they are stored.
+     * Gives the offer up: forgets the keys that were made for it. The issuer is not told.
+     */
+    @Throws(WalletException::class)
+    @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
+    override suspend fun `abandon`() {
+        return uniffiRustCallAsync(
+        callWithHandle { uniffiHandle ->
+            UniffiLib.uniffi_carekey_wallet_ffi_fn_method_issuancesession_abandon(
+                uniffiHandle,
+
+            )
+        },
+        { future, callback, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_void(future, callback, continuation) },
+        { future, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_void(future, continuation) },
+        { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_void(future) },
+        // lift function
+        { },
+
+        // Error FFI converter
+        WalletException.ErrorHandler,
+    )
+    }
+
+
+    /**
+     * Accepts the offer: exactly one prompt, whatever the number of credentials, and they are stored. What the issuer
+     * gives later stands under `waiting`: ask with `check_pending` of the wallet, also after a restart of the app.
      *
      * After `UserCancelled` and its kin it can be called again, without the transaction code; after a wrong transaction
      * code too, with another one.
      */
     @Throws(WalletException::class)
     @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
-    override suspend fun `accept`(`txCode`: kotlin.String?, `prompt`: Prompt) : List<CredentialSummary> {
+    override suspend fun `accept`(`txCode`: kotlin.String?, `prompt`: Prompt) : IssuanceOutcome {
         return uniffiRustCallAsync(
         callWithHandle { uniffiHandle ->
             UniffiLib.uniffi_carekey_wallet_ffi_fn_method_issuancesession_accept(
@@ -3528,7 +3677,7 @@ open class IssuanceSession: Disposable, AutoCloseable, IssuanceSessionInterface
         { future, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer(future, continuation) },
         { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer(future) },
         // lift function
-        { FfiConverterSequenceTypeCredentialSummary.lift(it) },
+        { FfiConverterTypeIssuanceOutcome.lift(it) },
         // Error FFI converter
         WalletException.ErrorHandler,
     )
@@ -3549,6 +3698,59 @@ open class IssuanceSession: Disposable, AutoCloseable, IssuanceSessionInterface
     )
     }
 
+
+
+    /**
+     * Takes the address with which the browser came back; then `accept` goes on. State, issuer and PKCE are checked:
+     * after an answer of somebody else the session still waits for the right one. When the app was restarted in
+     * between, use `resume_issuance` of the wallet.
+     */
+    @Throws(WalletException::class)
+    @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
+    override suspend fun `resume`(`returnedUrl`: kotlin.String) {
+        return uniffiRustCallAsync(
+        callWithHandle { uniffiHandle ->
+            UniffiLib.uniffi_carekey_wallet_ffi_fn_method_issuancesession_resume(
+                uniffiHandle,
+
+        FfiConverterString.lower(`returnedUrl`),
+            )
+        },
+        { future, callback, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_void(future, callback, continuation) },
+        { future, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_void(future, continuation) },
+        { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_void(future) },
+        // lift function
+        { },
+
+        // Error FFI converter
+        WalletException.ErrorHandler,
+    )
+    }
+
+
+    /**
+     * Where an offer wants a sign-in (`signs_in` of the details): the address to open in the system's browser. Called
+     * again, it begins a new sign-in.
+     */
+    @Throws(WalletException::class)
+    @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
+    override suspend fun `signIn`() : kotlin.String {
+        return uniffiRustCallAsync(
+        callWithHandle { uniffiHandle ->
+            UniffiLib.uniffi_carekey_wallet_ffi_fn_method_issuancesession_sign_in(
+                uniffiHandle,
+
+            )
+        },
+        { future, callback, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer(future, callback, continuation) },
+        { future, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer(future, continuation) },
+        { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer(future) },
+        // lift function
+        { FfiConverterString.lift(it) },
+        // Error FFI converter
+        WalletException.ErrorHandler,
+    )
+    }
 
 
 
@@ -5771,6 +5973,13 @@ public interface WalletInterface {
     suspend fun `activity`(`limit`: kotlin.UInt, `skip`: kotlin.UInt): List<Activity>
 
     /**
+     * Opens a request that came over the Digital Credentials API: `request_json` is what the platform hands over, with
+     * `requests`; `origin` is the page's, as the platform says. `platform_response` of the outcome goes back to it; after
+     * an error, or when the person says no, cancel its call.
+     */
+    suspend fun `beginDigitalPresentation`(`requestJson`: kotlin.String, `origin`: kotlin.String): PresentationSession
+
+    /**
      * Opens an offer link and fetches what there is to know. Nothing is accepted by it.
      */
     suspend fun `beginIssuance`(`offerLink`: kotlin.String): IssuanceSession
@@ -5779,6 +5988,17 @@ public interface WalletInterface {
      * Opens a request link, authenticates the verifier and finds what fits. Nothing about the person leaves.
      */
     suspend fun `beginPresentation`(`requestLink`: kotlin.String): PresentationSession
+
+    /**
+     * Waits no more for a credential. The issuer is not told.
+     */
+    suspend fun `cancelPending`(`id`: kotlin.String)
+
+    /**
+     * Asks the issuers for what is still to come, each when its time has come: when the app starts, and from time to time.
+     * Nobody is prompted.
+     */
+    suspend fun `checkPending`(): PendingReport
 
     /**
      * One credential.
@@ -5817,10 +6037,28 @@ public interface WalletInterface {
     fun `lockState`(): LockState
 
     /**
+     * Credentials that an issuer gives later, longest waiting first.
+     */
+    suspend fun `pending`(): List<PendingCredential>
+
+    /**
+     * Fetches fresh copies of everything that expires soon, has expired or has no copy left: when the app starts, and
+     * after a presentation that used up the last copy. Without a prompt nobody is asked: what needs a confirmation is
+     * left.
+     */
+    suspend fun `refreshDue`(`prompt`: Prompt?): RefreshReport
+
+    /**
      * Asks the issuers' status lists what became of the credentials, and returns all of them. A list that does not answer
      * changes nothing.
      */
     suspend fun `refreshStatus`(): List<CredentialSummary>
+
+    /**
+     * Goes on with a sign-in after a restart of the app: takes the address with which the browser came back. The session
+     * that returns is to be accepted.
+     */
+    suspend fun `resumeIssuance`(`returnedUrl`: kotlin.String): IssuanceSession
 
     /**
      * Those in which every word of `text` occurs: in name, kind, description or issuer.
@@ -5982,6 +6220,34 @@ open class Wallet: Disposable, AutoCloseable, WalletInterface
 
 
     /**
+     * Opens a request that came over the Digital Credentials API: `request_json` is what the platform hands over, with
+     * `requests`; `origin` is the page's, as the platform says. `platform_response` of the outcome goes back to it; after
+     * an error, or when the person says no, cancel its call.
+     */
+    @Throws(WalletException::class)
+    @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
+    override suspend fun `beginDigitalPresentation`(`requestJson`: kotlin.String, `origin`: kotlin.String) : PresentationSession {
+        return uniffiRustCallAsync(
+        callWithHandle { uniffiHandle ->
+            UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_begin_digital_presentation(
+                uniffiHandle,
+
+        FfiConverterString.lower(`requestJson`),
+        FfiConverterString.lower(`origin`),
+            )
+        },
+        { future, callback, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_u64(future, callback, continuation) },
+        { future, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_u64(future, continuation) },
+        { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_u64(future) },
+        // lift function
+        { FfiConverterTypePresentationSession.lift(it) },
+        // Error FFI converter
+        WalletException.ErrorHandler,
+    )
+    }
+
+
+    /**
      * Opens an offer link and fetches what there is to know. Nothing is accepted by it.
      */
     @Throws(WalletException::class)
@@ -6025,6 +6291,57 @@ open class Wallet: Disposable, AutoCloseable, WalletInterface
         { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_u64(future) },
         // lift function
         { FfiConverterTypePresentationSession.lift(it) },
+        // Error FFI converter
+        WalletException.ErrorHandler,
+    )
+    }
+
+
+    /**
+     * Waits no more for a credential. The issuer is not told.
+     */
+    @Throws(WalletException::class)
+    @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
+    override suspend fun `cancelPending`(`id`: kotlin.String) {
+        return uniffiRustCallAsync(
+        callWithHandle { uniffiHandle ->
+            UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_cancel_pending(
+                uniffiHandle,
+
+        FfiConverterString.lower(`id`),
+            )
+        },
+        { future, callback, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_void(future, callback, continuation) },
+        { future, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_void(future, continuation) },
+        { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_void(future) },
+        // lift function
+        { },
+
+        // Error FFI converter
+        WalletException.ErrorHandler,
+    )
+    }
+
+
+    /**
+     * Asks the issuers for what is still to come, each when its time has come: when the app starts, and from time to time.
+     * Nobody is prompted.
+     */
+    @Throws(WalletException::class)
+    @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
+    override suspend fun `checkPending`() : PendingReport {
+        return uniffiRustCallAsync(
+        callWithHandle { uniffiHandle ->
+            UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_check_pending(
+                uniffiHandle,
+
+            )
+        },
+        { future, callback, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer(future, callback, continuation) },
+        { future, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer(future, continuation) },
+        { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer(future) },
+        // lift function
+        { FfiConverterTypePendingReport.lift(it) },
         // Error FFI converter
         WalletException.ErrorHandler,
     )
@@ -6187,6 +6504,57 @@ open class Wallet: Disposable, AutoCloseable, WalletInterface
 
 
     /**
+     * Credentials that an issuer gives later, longest waiting first.
+     */
+    @Throws(WalletException::class)
+    @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
+    override suspend fun `pending`() : List<PendingCredential> {
+        return uniffiRustCallAsync(
+        callWithHandle { uniffiHandle ->
+            UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_pending(
+                uniffiHandle,
+
+            )
+        },
+        { future, callback, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer(future, callback, continuation) },
+        { future, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer(future, continuation) },
+        { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer(future) },
+        // lift function
+        { FfiConverterSequenceTypePendingCredential.lift(it) },
+        // Error FFI converter
+        WalletException.ErrorHandler,
+    )
+    }
+
+
+    /**
+     * Fetches fresh copies of everything that expires soon, has expired or has no copy left: when the app starts, and
+     * after a presentation that used up the last copy. Without a prompt nobody is asked: what needs a confirmation is
+     * left.
+     */
+    @Throws(WalletException::class)
+    @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
+    override suspend fun `refreshDue`(`prompt`: Prompt?) : RefreshReport {
+        return uniffiRustCallAsync(
+        callWithHandle { uniffiHandle ->
+            UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_refresh_due(
+                uniffiHandle,
+
+        FfiConverterOptionalTypePrompt.lower(`prompt`),
+            )
+        },
+        { future, callback, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer(future, callback, continuation) },
+        { future, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer(future, continuation) },
+        { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer(future) },
+        // lift function
+        { FfiConverterTypeRefreshReport.lift(it) },
+        // Error FFI converter
+        WalletException.ErrorHandler,
+    )
+    }
+
+
+    /**
      * Asks the issuers' status lists what became of the credentials, and returns all of them. A list that does not answer
      * changes nothing.
      */
@@ -6205,6 +6573,32 @@ open class Wallet: Disposable, AutoCloseable, WalletInterface
         { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer(future) },
         // lift function
         { FfiConverterSequenceTypeCredentialSummary.lift(it) },
+        // Error FFI converter
+        WalletException.ErrorHandler,
+    )
+    }
+
+
+    /**
+     * Goes on with a sign-in after a restart of the app: takes the address with which the browser came back. The session
+     * that returns is to be accepted.
+     */
+    @Throws(WalletException::class)
+    @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
+    override suspend fun `resumeIssuance`(`returnedUrl`: kotlin.String) : IssuanceSession {
+        return uniffiRustCallAsync(
+        callWithHandle { uniffiHandle ->
+            UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallet_resume_issuance(
+                uniffiHandle,
+
+        FfiConverterString.lower(`returnedUrl`),
+            )
+        },
+        { future, callback, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_u64(future, callback, continuation) },
+        { future, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_u64(future, continuation) },
+        { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_u64(future) },
+        // lift function
+        { FfiConverterTypeIssuanceSession.lift(it) },
         // Error FFI converter
         WalletException.ErrorHandler,
     )
@@ -7421,6 +7815,11 @@ data class CandidateChoice (
     val `levelSuffices`: kotlin.Boolean
     ,
     /**
+     * Whether its only copy was shown before: those who see it can tell that it was the same person.
+     */
+    val `shownBefore`: kotlin.Boolean
+    ,
+    /**
      * Exactly the claims that would leave.
      */
     val `claims`: List<ClaimChoice>
@@ -7445,6 +7844,7 @@ public object FfiConverterTypeCandidateChoice: FfiConverterRustBuffer<CandidateC
             FfiConverterString.read(buf),
             FfiConverterBoolean.read(buf),
             FfiConverterBoolean.read(buf),
+            FfiConverterBoolean.read(buf),
             FfiConverterSequenceTypeClaimChoice.read(buf),
         )
     }
@@ -7455,6 +7855,7 @@ public object FfiConverterTypeCandidateChoice: FfiConverterRustBuffer<CandidateC
             FfiConverterString.allocationSize(value.`issuerName`) +
             FfiConverterBoolean.allocationSize(value.`issuerTrusted`) +
             FfiConverterBoolean.allocationSize(value.`levelSuffices`) +
+            FfiConverterBoolean.allocationSize(value.`shownBefore`) +
             FfiConverterSequenceTypeClaimChoice.allocationSize(value.`claims`)
     )
 
@@ -7464,6 +7865,7 @@ public object FfiConverterTypeCandidateChoice: FfiConverterRustBuffer<CandidateC
             FfiConverterString.write(value.`issuerName`, buf)
             FfiConverterBoolean.write(value.`issuerTrusted`, buf)
             FfiConverterBoolean.write(value.`levelSuffices`, buf)
+            FfiConverterBoolean.write(value.`shownBefore`, buf)
             FfiConverterSequenceTypeClaimChoice.write(value.`claims`, buf)
     }
 }
@@ -7498,6 +7900,11 @@ data class ClaimChoice (
      * Whether it says something about keys, not about the person.
      */
     val `technical`: kotlin.Boolean
+    ,
+    /**
+     * Whether the verifier asks for it without having registered that.
+     */
+    val `beyondRegistration`: kotlin.Boolean
 
 ){
 
@@ -7519,6 +7926,7 @@ public object FfiConverterTypeClaimChoice: FfiConverterRustBuffer<ClaimChoice> {
             FfiConverterSequenceString.read(buf),
             FfiConverterBoolean.read(buf),
             FfiConverterBoolean.read(buf),
+            FfiConverterBoolean.read(buf),
         )
     }
 
@@ -7527,7 +7935,8 @@ public object FfiConverterTypeClaimChoice: FfiConverterRustBuffer<ClaimChoice> {
             FfiConverterString.allocationSize(value.`label`) +
             FfiConverterSequenceString.allocationSize(value.`values`) +
             FfiConverterBoolean.allocationSize(value.`optional`) +
-            FfiConverterBoolean.allocationSize(value.`technical`)
+            FfiConverterBoolean.allocationSize(value.`technical`) +
+            FfiConverterBoolean.allocationSize(value.`beyondRegistration`)
     )
 
     override fun write(value: ClaimChoice, buf: ByteBuffer) {
@@ -7536,6 +7945,7 @@ public object FfiConverterTypeClaimChoice: FfiConverterRustBuffer<ClaimChoice> {
             FfiConverterSequenceString.write(value.`values`, buf)
             FfiConverterBoolean.write(value.`optional`, buf)
             FfiConverterBoolean.write(value.`technical`, buf)
+            FfiConverterBoolean.write(value.`beyondRegistration`, buf)
     }
 }
 
@@ -7835,6 +8245,16 @@ data class CredentialSummary (
      * Whether `logo` has a picture.
      */
     val `hasLogo`: kotlin.Boolean
+    ,
+    /**
+     * Whether the issuer gave the right to fetch fresh copies.
+     */
+    val `renewable`: kotlin.Boolean
+    ,
+    /**
+     * What comes after the last single-use copy.
+     */
+    val `whenUsedUp`: WhenUsedUp
 
 ){
 
@@ -7870,6 +8290,8 @@ public object FfiConverterTypeCredentialSummary: FfiConverterRustBuffer<Credenti
             FfiConverterUInt.read(buf),
             FfiConverterTypeCredentialState.read(buf),
             FfiConverterBoolean.read(buf),
+            FfiConverterBoolean.read(buf),
+            FfiConverterTypeWhenUsedUp.read(buf),
         )
     }
 
@@ -7892,7 +8314,9 @@ public object FfiConverterTypeCredentialSummary: FfiConverterRustBuffer<Credenti
             FfiConverterBoolean.allocationSize(value.`singleUse`) +
             FfiConverterUInt.allocationSize(value.`copiesLeft`) +
             FfiConverterTypeCredentialState.allocationSize(value.`state`) +
-            FfiConverterBoolean.allocationSize(value.`hasLogo`)
+            FfiConverterBoolean.allocationSize(value.`hasLogo`) +
+            FfiConverterBoolean.allocationSize(value.`renewable`) +
+            FfiConverterTypeWhenUsedUp.allocationSize(value.`whenUsedUp`)
     )
 
     override fun write(value: CredentialSummary, buf: ByteBuffer) {
@@ -7915,6 +8339,8 @@ public object FfiConverterTypeCredentialSummary: FfiConverterRustBuffer<Credenti
             FfiConverterUInt.write(value.`copiesLeft`, buf)
             FfiConverterTypeCredentialState.write(value.`state`, buf)
             FfiConverterBoolean.write(value.`hasLogo`, buf)
+            FfiConverterBoolean.write(value.`renewable`, buf)
+            FfiConverterTypeWhenUsedUp.write(value.`whenUsedUp`, buf)
     }
 }
 
@@ -8157,6 +8583,53 @@ public object FfiConverterTypeHttpHeader: FfiConverterRustBuffer<HttpHeader> {
 
 
 /**
+ * What came of accepting an offer.
+ */
+data class IssuanceOutcome (
+    /**
+     * What is in the wallet now.
+     */
+    val `credentials`: List<CredentialSummary>
+    ,
+    /**
+     * What the issuer gives later.
+     */
+    val `waiting`: List<PendingCredential>
+
+){
+
+
+
+
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeIssuanceOutcome: FfiConverterRustBuffer<IssuanceOutcome> {
+    override fun read(buf: ByteBuffer): IssuanceOutcome {
+        return IssuanceOutcome(
+            FfiConverterSequenceTypeCredentialSummary.read(buf),
+            FfiConverterSequenceTypePendingCredential.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: IssuanceOutcome) = (
+            FfiConverterSequenceTypeCredentialSummary.allocationSize(value.`credentials`) +
+            FfiConverterSequenceTypePendingCredential.allocationSize(value.`waiting`)
+    )
+
+    override fun write(value: IssuanceOutcome, buf: ByteBuffer) {
+            FfiConverterSequenceTypeCredentialSummary.write(value.`credentials`, buf)
+            FfiConverterSequenceTypePendingCredential.write(value.`waiting`, buf)
+    }
+}
+
+
+
+/**
  * A key that was made.
  */
 data class KeyInfo (
@@ -8291,6 +8764,54 @@ public object FfiConverterTypeKeySpec: FfiConverterRustBuffer<KeySpec> {
 
 
 /**
+ * A credential without fresh copies.
+ */
+data class NotRefreshed (
+    /**
+     * The wallet's id of the credential.
+     */
+    val `credentialId`: kotlin.String
+    ,
+    /**
+     * Why. `refresh_unavailable` and `refresh_ended`: a new offer of the issuer is needed; `refresh_prompt`: the person
+     * has to confirm.
+     */
+    val `reason`: ErrorFacts
+
+){
+
+
+
+
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeNotRefreshed: FfiConverterRustBuffer<NotRefreshed> {
+    override fun read(buf: ByteBuffer): NotRefreshed {
+        return NotRefreshed(
+            FfiConverterString.read(buf),
+            FfiConverterTypeErrorFacts.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: NotRefreshed) = (
+            FfiConverterString.allocationSize(value.`credentialId`) +
+            FfiConverterTypeErrorFacts.allocationSize(value.`reason`)
+    )
+
+    override fun write(value: NotRefreshed, buf: ByteBuffer) {
+            FfiConverterString.write(value.`credentialId`, buf)
+            FfiConverterTypeErrorFacts.write(value.`reason`, buf)
+    }
+}
+
+
+
+/**
  * What is offered, for a person. All texts are safe to show.
  */
 data class OfferDetails (
@@ -8323,6 +8844,11 @@ data class OfferDetails (
      * Whether the person must enter a transaction code.
      */
     val `txCode`: TxCodeDetails?
+    ,
+    /**
+     * Whether the person has to sign in with the issuer, in the system's browser: `sign_in`.
+     */
+    val `signsIn`: kotlin.Boolean
 
 ){
 
@@ -8345,6 +8871,7 @@ public object FfiConverterTypeOfferDetails: FfiConverterRustBuffer<OfferDetails>
             FfiConverterSequenceTypeOfferedDetails.read(buf),
             FfiConverterSequenceString.read(buf),
             FfiConverterOptionalTypeTxCodeDetails.read(buf),
+            FfiConverterBoolean.read(buf),
         )
     }
 
@@ -8354,7 +8881,8 @@ public object FfiConverterTypeOfferDetails: FfiConverterRustBuffer<OfferDetails>
             FfiConverterString.allocationSize(value.`issuerName`) +
             FfiConverterSequenceTypeOfferedDetails.allocationSize(value.`credentials`) +
             FfiConverterSequenceString.allocationSize(value.`unsupported`) +
-            FfiConverterOptionalTypeTxCodeDetails.allocationSize(value.`txCode`)
+            FfiConverterOptionalTypeTxCodeDetails.allocationSize(value.`txCode`) +
+            FfiConverterBoolean.allocationSize(value.`signsIn`)
     )
 
     override fun write(value: OfferDetails, buf: ByteBuffer) {
@@ -8364,6 +8892,7 @@ public object FfiConverterTypeOfferDetails: FfiConverterRustBuffer<OfferDetails>
             FfiConverterSequenceTypeOfferedDetails.write(value.`credentials`, buf)
             FfiConverterSequenceString.write(value.`unsupported`, buf)
             FfiConverterOptionalTypeTxCodeDetails.write(value.`txCode`, buf)
+            FfiConverterBoolean.write(value.`signsIn`, buf)
     }
 }
 
@@ -8382,6 +8911,11 @@ data class OfferedDetails (
      * Credential type.
      */
     val `kind`: kotlin.String
+    ,
+    /**
+     * Format identifier, as in `dc+sd-jwt`.
+     */
+    val `format`: kotlin.String
     ,
     /**
      * Name of the kind of credential.
@@ -8426,6 +8960,7 @@ public object FfiConverterTypeOfferedDetails: FfiConverterRustBuffer<OfferedDeta
             FfiConverterString.read(buf),
             FfiConverterString.read(buf),
             FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
             FfiConverterOptionalString.read(buf),
             FfiConverterSequenceString.read(buf),
             FfiConverterBoolean.read(buf),
@@ -8436,6 +8971,7 @@ public object FfiConverterTypeOfferedDetails: FfiConverterRustBuffer<OfferedDeta
     override fun allocationSize(value: OfferedDetails) = (
             FfiConverterString.allocationSize(value.`configurationId`) +
             FfiConverterString.allocationSize(value.`kind`) +
+            FfiConverterString.allocationSize(value.`format`) +
             FfiConverterString.allocationSize(value.`name`) +
             FfiConverterOptionalString.allocationSize(value.`description`) +
             FfiConverterSequenceString.allocationSize(value.`claims`) +
@@ -8446,11 +8982,146 @@ public object FfiConverterTypeOfferedDetails: FfiConverterRustBuffer<OfferedDeta
     override fun write(value: OfferedDetails, buf: ByteBuffer) {
             FfiConverterString.write(value.`configurationId`, buf)
             FfiConverterString.write(value.`kind`, buf)
+            FfiConverterString.write(value.`format`, buf)
             FfiConverterString.write(value.`name`, buf)
             FfiConverterOptionalString.write(value.`description`, buf)
             FfiConverterSequenceString.write(value.`claims`, buf)
             FfiConverterBoolean.write(value.`bindsSecondKey`, buf)
             FfiConverterOptionalString.write(value.`requiredLevel`, buf)
+    }
+}
+
+
+
+/**
+ * A credential that comes later. All texts are safe to show.
+ */
+data class PendingCredential (
+    /**
+     * The wallet's identifier of it.
+     */
+    val `id`: kotlin.String
+    ,
+    /**
+     * Name of the kind of credential.
+     */
+    val `name`: kotlin.String
+    ,
+    /**
+     * The issuer's name, as it says itself.
+     */
+    val `issuerName`: kotlin.String
+    ,
+    /**
+     * Where it was asked for.
+     */
+    val `credentialIssuer`: kotlin.String
+    ,
+    /**
+     * Since when it waits.
+     */
+    val `since`: UnixTime
+    ,
+    /**
+     * Before this time the issuer does not want to be asked again.
+     */
+    val `askAt`: UnixTime
+
+){
+
+
+
+
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypePendingCredential: FfiConverterRustBuffer<PendingCredential> {
+    override fun read(buf: ByteBuffer): PendingCredential {
+        return PendingCredential(
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterTypeUnixTime.read(buf),
+            FfiConverterTypeUnixTime.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: PendingCredential) = (
+            FfiConverterString.allocationSize(value.`id`) +
+            FfiConverterString.allocationSize(value.`name`) +
+            FfiConverterString.allocationSize(value.`issuerName`) +
+            FfiConverterString.allocationSize(value.`credentialIssuer`) +
+            FfiConverterTypeUnixTime.allocationSize(value.`since`) +
+            FfiConverterTypeUnixTime.allocationSize(value.`askAt`)
+    )
+
+    override fun write(value: PendingCredential, buf: ByteBuffer) {
+            FfiConverterString.write(value.`id`, buf)
+            FfiConverterString.write(value.`name`, buf)
+            FfiConverterString.write(value.`issuerName`, buf)
+            FfiConverterString.write(value.`credentialIssuer`, buf)
+            FfiConverterTypeUnixTime.write(value.`since`, buf)
+            FfiConverterTypeUnixTime.write(value.`askAt`, buf)
+    }
+}
+
+
+
+/**
+ * What `check_pending` learned.
+ */
+data class PendingReport (
+    /**
+     * What came, and is in the wallet now.
+     */
+    val `arrived`: List<CredentialSummary>
+    ,
+    /**
+     * What still waits.
+     */
+    val `waiting`: List<PendingCredential>
+    ,
+    /**
+     * What will not come; it waits no more.
+     */
+    val `refused`: List<RefusedCredential>
+
+){
+
+
+
+
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypePendingReport: FfiConverterRustBuffer<PendingReport> {
+    override fun read(buf: ByteBuffer): PendingReport {
+        return PendingReport(
+            FfiConverterSequenceTypeCredentialSummary.read(buf),
+            FfiConverterSequenceTypePendingCredential.read(buf),
+            FfiConverterSequenceTypeRefusedCredential.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: PendingReport) = (
+            FfiConverterSequenceTypeCredentialSummary.allocationSize(value.`arrived`) +
+            FfiConverterSequenceTypePendingCredential.allocationSize(value.`waiting`) +
+            FfiConverterSequenceTypeRefusedCredential.allocationSize(value.`refused`)
+    )
+
+    override fun write(value: PendingReport, buf: ByteBuffer) {
+            FfiConverterSequenceTypeCredentialSummary.write(value.`arrived`, buf)
+            FfiConverterSequenceTypePendingCredential.write(value.`waiting`, buf)
+            FfiConverterSequenceTypeRefusedCredential.write(value.`refused`, buf)
     }
 }
 
@@ -8474,6 +9145,17 @@ data class PresentationOutcome (
      * Where the person's browser goes next. It holds a one-time code: open it at once, keep it nowhere.
      */
     val `redirectUri`: Url?
+    ,
+    /**
+     * Of a request that came over the Digital Credentials API: what to hand to the platform, JSON with `protocol` and
+     * `data`.
+     */
+    val `platformResponse`: kotlin.String?
+    ,
+    /**
+     * Credentials whose last single-use copy went with this answer.
+     */
+    val `usedUp`: List<UsedUp>
 
 ){
 
@@ -8493,19 +9175,25 @@ public object FfiConverterTypePresentationOutcome: FfiConverterRustBuffer<Presen
             FfiConverterBoolean.read(buf),
             FfiConverterOptionalString.read(buf),
             FfiConverterOptionalTypeUrl.read(buf),
+            FfiConverterOptionalString.read(buf),
+            FfiConverterSequenceTypeUsedUp.read(buf),
         )
     }
 
     override fun allocationSize(value: PresentationOutcome) = (
             FfiConverterBoolean.allocationSize(value.`accepted`) +
             FfiConverterOptionalString.allocationSize(value.`code`) +
-            FfiConverterOptionalTypeUrl.allocationSize(value.`redirectUri`)
+            FfiConverterOptionalTypeUrl.allocationSize(value.`redirectUri`) +
+            FfiConverterOptionalString.allocationSize(value.`platformResponse`) +
+            FfiConverterSequenceTypeUsedUp.allocationSize(value.`usedUp`)
     )
 
     override fun write(value: PresentationOutcome, buf: ByteBuffer) {
             FfiConverterBoolean.write(value.`accepted`, buf)
             FfiConverterOptionalString.write(value.`code`, buf)
             FfiConverterOptionalTypeUrl.write(value.`redirectUri`, buf)
+            FfiConverterOptionalString.write(value.`platformResponse`, buf)
+            FfiConverterSequenceTypeUsedUp.write(value.`usedUp`, buf)
     }
 }
 
@@ -8630,6 +9318,171 @@ public object FfiConverterTypeQueryChoice: FfiConverterRustBuffer<QueryChoice> {
 
 
 /**
+ * What `refresh_due` did.
+ */
+data class RefreshReport (
+    /**
+     * Credentials with fresh copies.
+     */
+    val `refreshed`: List<CredentialSummary>
+    ,
+    /**
+     * Credentials that wanted some and got none.
+     */
+    val `left`: List<NotRefreshed>
+
+){
+
+
+
+
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeRefreshReport: FfiConverterRustBuffer<RefreshReport> {
+    override fun read(buf: ByteBuffer): RefreshReport {
+        return RefreshReport(
+            FfiConverterSequenceTypeCredentialSummary.read(buf),
+            FfiConverterSequenceTypeNotRefreshed.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: RefreshReport) = (
+            FfiConverterSequenceTypeCredentialSummary.allocationSize(value.`refreshed`) +
+            FfiConverterSequenceTypeNotRefreshed.allocationSize(value.`left`)
+    )
+
+    override fun write(value: RefreshReport, buf: ByteBuffer) {
+            FfiConverterSequenceTypeCredentialSummary.write(value.`refreshed`, buf)
+            FfiConverterSequenceTypeNotRefreshed.write(value.`left`, buf)
+    }
+}
+
+
+
+/**
+ * A credential that the issuer does not give.
+ */
+data class RefusedCredential (
+    /**
+     * What it was.
+     */
+    val `credential`: PendingCredential
+    ,
+    /**
+     * What the issuer says.
+     */
+    val `reason`: ErrorFacts
+
+){
+
+
+
+
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeRefusedCredential: FfiConverterRustBuffer<RefusedCredential> {
+    override fun read(buf: ByteBuffer): RefusedCredential {
+        return RefusedCredential(
+            FfiConverterTypePendingCredential.read(buf),
+            FfiConverterTypeErrorFacts.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: RefusedCredential) = (
+            FfiConverterTypePendingCredential.allocationSize(value.`credential`) +
+            FfiConverterTypeErrorFacts.allocationSize(value.`reason`)
+    )
+
+    override fun write(value: RefusedCredential, buf: ByteBuffer) {
+            FfiConverterTypePendingCredential.write(value.`credential`, buf)
+            FfiConverterTypeErrorFacts.write(value.`reason`, buf)
+    }
+}
+
+
+
+/**
+ * What a registrar wrote down about the verifier. All texts are safe to show.
+ */
+data class RegistrationDetails (
+    /**
+     * The verifier's registered name.
+     */
+    val `name`: kotlin.String
+    ,
+    /**
+     * The registrar, by its certificate.
+     */
+    val `registrar`: kotlin.String
+    ,
+    /**
+     * For what it registered, in the person's language where there is one.
+     */
+    val `purpose`: kotlin.String?
+    ,
+    /**
+     * Address of its privacy policy.
+     */
+    val `privacyPolicy`: kotlin.String?
+    ,
+    /**
+     * When the registration ends.
+     */
+    val `expiresAt`: UnixTime?
+
+){
+
+
+
+
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeRegistrationDetails: FfiConverterRustBuffer<RegistrationDetails> {
+    override fun read(buf: ByteBuffer): RegistrationDetails {
+        return RegistrationDetails(
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterOptionalString.read(buf),
+            FfiConverterOptionalString.read(buf),
+            FfiConverterOptionalTypeUnixTime.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: RegistrationDetails) = (
+            FfiConverterString.allocationSize(value.`name`) +
+            FfiConverterString.allocationSize(value.`registrar`) +
+            FfiConverterOptionalString.allocationSize(value.`purpose`) +
+            FfiConverterOptionalString.allocationSize(value.`privacyPolicy`) +
+            FfiConverterOptionalTypeUnixTime.allocationSize(value.`expiresAt`)
+    )
+
+    override fun write(value: RegistrationDetails, buf: ByteBuffer) {
+            FfiConverterString.write(value.`name`, buf)
+            FfiConverterString.write(value.`registrar`, buf)
+            FfiConverterOptionalString.write(value.`purpose`, buf)
+            FfiConverterOptionalString.write(value.`privacyPolicy`, buf)
+            FfiConverterOptionalTypeUnixTime.write(value.`expiresAt`, buf)
+    }
+}
+
+
+
+/**
  * A request, for a person. All texts are safe to show.
  */
 data class RequestDetails (
@@ -8674,6 +9527,21 @@ data class RequestDetails (
     val `answerable`: kotlin.Boolean
     ,
     /**
+     * What the answer approves: of the types that the app registered. A request with any other is refused.
+     */
+    val `transactions`: List<TransactionDetails>
+    ,
+    /**
+     * What a registrar wrote down about the verifier, where one that the wallet knows did.
+     */
+    val `registration`: RegistrationDetails?
+    ,
+    /**
+     * What is asked for beyond the registration, claim by claim, whether or not the wallet holds it.
+     */
+    val `beyondRegistration`: List<kotlin.String>
+    ,
+    /**
      * What the person should know.
      */
     val `warnings`: List<RequestWarning>
@@ -8701,6 +9569,9 @@ public object FfiConverterTypeRequestDetails: FfiConverterRustBuffer<RequestDeta
             FfiConverterOptionalTypeAssuranceLevel.read(buf),
             FfiConverterBoolean.read(buf),
             FfiConverterBoolean.read(buf),
+            FfiConverterSequenceTypeTransactionDetails.read(buf),
+            FfiConverterOptionalTypeRegistrationDetails.read(buf),
+            FfiConverterSequenceString.read(buf),
             FfiConverterSequenceTypeRequestWarning.read(buf),
         )
     }
@@ -8714,6 +9585,9 @@ public object FfiConverterTypeRequestDetails: FfiConverterRustBuffer<RequestDeta
             FfiConverterOptionalTypeAssuranceLevel.allocationSize(value.`stepUp`) +
             FfiConverterBoolean.allocationSize(value.`encrypted`) +
             FfiConverterBoolean.allocationSize(value.`answerable`) +
+            FfiConverterSequenceTypeTransactionDetails.allocationSize(value.`transactions`) +
+            FfiConverterOptionalTypeRegistrationDetails.allocationSize(value.`registration`) +
+            FfiConverterSequenceString.allocationSize(value.`beyondRegistration`) +
             FfiConverterSequenceTypeRequestWarning.allocationSize(value.`warnings`)
     )
 
@@ -8726,6 +9600,9 @@ public object FfiConverterTypeRequestDetails: FfiConverterRustBuffer<RequestDeta
             FfiConverterOptionalTypeAssuranceLevel.write(value.`stepUp`, buf)
             FfiConverterBoolean.write(value.`encrypted`, buf)
             FfiConverterBoolean.write(value.`answerable`, buf)
+            FfiConverterSequenceTypeTransactionDetails.write(value.`transactions`, buf)
+            FfiConverterOptionalTypeRegistrationDetails.write(value.`registration`, buf)
+            FfiConverterSequenceString.write(value.`beyondRegistration`, buf)
             FfiConverterSequenceTypeRequestWarning.write(value.`warnings`, buf)
     }
 }
@@ -8890,6 +9767,218 @@ public object FfiConverterTypeSignItem: FfiConverterRustBuffer<SignItem> {
 
 
 /**
+ * Something that the answer approves beside what it shows: to be shown in full. All texts are safe to show.
+ */
+data class TransactionDetails (
+    /**
+     * What it is.
+     */
+    val `title`: kotlin.String
+    ,
+    /**
+     * Label and value of each of its parts.
+     */
+    val `lines`: List<TransactionLine>
+
+){
+
+
+
+
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeTransactionDetails: FfiConverterRustBuffer<TransactionDetails> {
+    override fun read(buf: ByteBuffer): TransactionDetails {
+        return TransactionDetails(
+            FfiConverterString.read(buf),
+            FfiConverterSequenceTypeTransactionLine.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: TransactionDetails) = (
+            FfiConverterString.allocationSize(value.`title`) +
+            FfiConverterSequenceTypeTransactionLine.allocationSize(value.`lines`)
+    )
+
+    override fun write(value: TransactionDetails, buf: ByteBuffer) {
+            FfiConverterString.write(value.`title`, buf)
+            FfiConverterSequenceTypeTransactionLine.write(value.`lines`, buf)
+    }
+}
+
+
+
+/**
+ * One member of a kind of transaction.
+ */
+data class TransactionField (
+    /**
+     * The member's name.
+     */
+    val `name`: kotlin.String
+    ,
+    /**
+     * Its name in the person's language.
+     */
+    val `label`: kotlin.String
+    ,
+    /**
+     * What it holds.
+     */
+    val `kind`: FieldKind
+    ,
+    /**
+     * Whether it may be absent.
+     */
+    val `optional`: kotlin.Boolean = false
+
+){
+
+
+
+
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeTransactionField: FfiConverterRustBuffer<TransactionField> {
+    override fun read(buf: ByteBuffer): TransactionField {
+        return TransactionField(
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterTypeFieldKind.read(buf),
+            FfiConverterBoolean.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: TransactionField) = (
+            FfiConverterString.allocationSize(value.`name`) +
+            FfiConverterString.allocationSize(value.`label`) +
+            FfiConverterTypeFieldKind.allocationSize(value.`kind`) +
+            FfiConverterBoolean.allocationSize(value.`optional`)
+    )
+
+    override fun write(value: TransactionField, buf: ByteBuffer) {
+            FfiConverterString.write(value.`name`, buf)
+            FfiConverterString.write(value.`label`, buf)
+            FfiConverterTypeFieldKind.write(value.`kind`, buf)
+            FfiConverterBoolean.write(value.`optional`, buf)
+    }
+}
+
+
+
+/**
+ * A kind of transaction that a verifier may ask the person to approve (OpenID4VP `transaction_data`).
+ */
+data class TransactionKind (
+    /**
+     * The value of `type`: a URL or URN.
+     */
+    val `name`: kotlin.String
+    ,
+    /**
+     * What it is, in the person's language.
+     */
+    val `title`: kotlin.String
+    ,
+    /**
+     * Its members, in the order in which they are shown; any other is refused.
+     */
+    val `fields`: List<TransactionField>
+
+){
+
+
+
+
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeTransactionKind: FfiConverterRustBuffer<TransactionKind> {
+    override fun read(buf: ByteBuffer): TransactionKind {
+        return TransactionKind(
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterSequenceTypeTransactionField.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: TransactionKind) = (
+            FfiConverterString.allocationSize(value.`name`) +
+            FfiConverterString.allocationSize(value.`title`) +
+            FfiConverterSequenceTypeTransactionField.allocationSize(value.`fields`)
+    )
+
+    override fun write(value: TransactionKind, buf: ByteBuffer) {
+            FfiConverterString.write(value.`name`, buf)
+            FfiConverterString.write(value.`title`, buf)
+            FfiConverterSequenceTypeTransactionField.write(value.`fields`, buf)
+    }
+}
+
+
+
+/**
+ * One part of a transaction.
+ */
+data class TransactionLine (
+    /**
+     * Its name.
+     */
+    val `label`: kotlin.String
+    ,
+    /**
+     * Its value.
+     */
+    val `value`: kotlin.String
+
+){
+
+
+
+
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeTransactionLine: FfiConverterRustBuffer<TransactionLine> {
+    override fun read(buf: ByteBuffer): TransactionLine {
+        return TransactionLine(
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: TransactionLine) = (
+            FfiConverterString.allocationSize(value.`label`) +
+            FfiConverterString.allocationSize(value.`value`)
+    )
+
+    override fun write(value: TransactionLine, buf: ByteBuffer) {
+            FfiConverterString.write(value.`label`, buf)
+            FfiConverterString.write(value.`value`, buf)
+    }
+}
+
+
+
+/**
  * Issuers that a rule vouches for.
  */
 data class TrustedIssuers (
@@ -8983,6 +10072,12 @@ data class TrustedVerifiers (
      * Whether unsigned requests are taken; their verifier is shown as not authenticated.
      */
     val `unsigned`: kotlin.Boolean = false
+    ,
+    /**
+     * Certificates of registrars, each in DER: with any, the person is warned of a verifier that shows no registration
+     * or asks for more than it says.
+     */
+    val `registrars`: List<kotlin.ByteArray> = listOf()
 
 ){
 
@@ -9003,6 +10098,7 @@ public object FfiConverterTypeTrustedVerifiers: FfiConverterRustBuffer<TrustedVe
             FfiConverterSequenceString.read(buf),
             FfiConverterBoolean.read(buf),
             FfiConverterBoolean.read(buf),
+            FfiConverterSequenceByteArray.read(buf),
         )
     }
 
@@ -9010,7 +10106,8 @@ public object FfiConverterTypeTrustedVerifiers: FfiConverterRustBuffer<TrustedVe
             FfiConverterSequenceByteArray.allocationSize(value.`anchors`) +
             FfiConverterSequenceString.allocationSize(value.`dids`) +
             FfiConverterBoolean.allocationSize(value.`unknownDids`) +
-            FfiConverterBoolean.allocationSize(value.`unsigned`)
+            FfiConverterBoolean.allocationSize(value.`unsigned`) +
+            FfiConverterSequenceByteArray.allocationSize(value.`registrars`)
     )
 
     override fun write(value: TrustedVerifiers, buf: ByteBuffer) {
@@ -9018,6 +10115,7 @@ public object FfiConverterTypeTrustedVerifiers: FfiConverterRustBuffer<TrustedVe
             FfiConverterSequenceString.write(value.`dids`, buf)
             FfiConverterBoolean.write(value.`unknownDids`, buf)
             FfiConverterBoolean.write(value.`unsigned`, buf)
+            FfiConverterSequenceByteArray.write(value.`registrars`, buf)
     }
 }
 
@@ -9079,6 +10177,61 @@ public object FfiConverterTypeTxCodeDetails: FfiConverterRustBuffer<TxCodeDetail
 
 
 /**
+ * A credential whose last single-use copy was shown.
+ */
+data class UsedUp (
+    /**
+     * The wallet's id of the credential.
+     */
+    val `credentialId`: kotlin.String
+    ,
+    /**
+     * Name of the kind of credential.
+     */
+    val `name`: kotlin.String
+    ,
+    /**
+     * What comes now.
+     */
+    val `then`: WhenUsedUp
+
+){
+
+
+
+
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeUsedUp: FfiConverterRustBuffer<UsedUp> {
+    override fun read(buf: ByteBuffer): UsedUp {
+        return UsedUp(
+            FfiConverterString.read(buf),
+            FfiConverterString.read(buf),
+            FfiConverterTypeWhenUsedUp.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: UsedUp) = (
+            FfiConverterString.allocationSize(value.`credentialId`) +
+            FfiConverterString.allocationSize(value.`name`) +
+            FfiConverterTypeWhenUsedUp.allocationSize(value.`then`)
+    )
+
+    override fun write(value: UsedUp, buf: ByteBuffer) {
+            FfiConverterString.write(value.`credentialId`, buf)
+            FfiConverterString.write(value.`name`, buf)
+            FfiConverterTypeWhenUsedUp.write(value.`then`, buf)
+    }
+}
+
+
+
+/**
  * Who the wallet is, whom it trusts, and how it behaves.
  */
 data class WalletConfig (
@@ -9134,6 +10287,24 @@ data class WalletConfig (
     val `copies`: kotlin.UInt = 1u
     ,
     /**
+     * Whether the last copy is shown again where the issuer gives no fresh ones, rather than that the credential cannot
+     * be shown any more. The person is warned: those who see it can tell that it was the same person.
+     */
+    val `reuseLastCopy`: kotlin.Boolean = false
+    ,
+    /**
+     * Where issuers send the browser back to after a sign-in, as registered with them; without it, offers that want a
+     * sign-in cannot be accepted.
+     */
+    val `redirectUri`: kotlin.String? = null
+    ,
+    /**
+     * What the app can show in full when a verifier asks the person to approve it; requests with anything else are
+     * refused. The biometric step-up is always known.
+     */
+    val `transactionTypes`: List<TransactionKind> = listOf()
+    ,
+    /**
      * Seconds without use after which the wallet locks itself.
      */
     val `lockAfterSecs`: kotlin.Long = 300L
@@ -9163,6 +10334,9 @@ public object FfiConverterTypeWalletConfig: FfiConverterRustBuffer<WalletConfig>
             FfiConverterTypeAuthenticatorSource.read(buf),
             FfiConverterBoolean.read(buf),
             FfiConverterUInt.read(buf),
+            FfiConverterBoolean.read(buf),
+            FfiConverterOptionalString.read(buf),
+            FfiConverterSequenceTypeTransactionKind.read(buf),
             FfiConverterLong.read(buf),
         )
     }
@@ -9178,6 +10352,9 @@ public object FfiConverterTypeWalletConfig: FfiConverterRustBuffer<WalletConfig>
             FfiConverterTypeAuthenticatorSource.allocationSize(value.`authenticator`) +
             FfiConverterBoolean.allocationSize(value.`preferStrongbox`) +
             FfiConverterUInt.allocationSize(value.`copies`) +
+            FfiConverterBoolean.allocationSize(value.`reuseLastCopy`) +
+            FfiConverterOptionalString.allocationSize(value.`redirectUri`) +
+            FfiConverterSequenceTypeTransactionKind.allocationSize(value.`transactionTypes`) +
             FfiConverterLong.allocationSize(value.`lockAfterSecs`)
     )
 
@@ -9192,6 +10369,9 @@ public object FfiConverterTypeWalletConfig: FfiConverterRustBuffer<WalletConfig>
             FfiConverterTypeAuthenticatorSource.write(value.`authenticator`, buf)
             FfiConverterBoolean.write(value.`preferStrongbox`, buf)
             FfiConverterUInt.write(value.`copies`, buf)
+            FfiConverterBoolean.write(value.`reuseLastCopy`, buf)
+            FfiConverterOptionalString.write(value.`redirectUri`, buf)
+            FfiConverterSequenceTypeTransactionKind.write(value.`transactionTypes`, buf)
             FfiConverterLong.write(value.`lockAfterSecs`, buf)
     }
 }
@@ -9431,6 +10611,10 @@ enum class ActivityKind {
      * A credential was collected anew: refreshed, refilled or enrolled again.
      */
     RENEWED,
+    /**
+     * An issuer did not give what was asked for, or the person waits for it no more.
+     */
+    NOT_ISSUED,
     /**
      * Claims went to a verifier, who took them.
      */
@@ -9811,7 +10995,7 @@ enum class CredentialState {
      */
     EXPIRED,
     /**
-     * Every single-use copy was shown: refill it.
+     * Every single-use copy was shown: see `when_used_up`.
      */
     NO_COPY_LEFT,
     /**
@@ -9847,6 +11031,57 @@ public object FfiConverterTypeCredentialState: FfiConverterRustBuffer<Credential
     override fun allocationSize(value: CredentialState) = 4UL
 
     override fun write(value: CredentialState, buf: ByteBuffer) {
+        buf.putInt(value.ordinal + 1)
+    }
+}
+
+
+
+
+
+/**
+ * What a member of a transaction holds.
+ */
+
+enum class FieldKind {
+
+    /**
+     * 1 to 500 characters.
+     */
+    TEXT,
+    /**
+     * A whole number.
+     */
+    INTEGER,
+    /**
+     * True or false.
+     */
+    BOOLEAN,
+    /**
+     * A list of texts.
+     */
+    TEXTS;
+
+
+
+
+    companion object
+}
+
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeFieldKind: FfiConverterRustBuffer<FieldKind> {
+    override fun read(buf: ByteBuffer) = try {
+        FieldKind.values()[buf.getInt() - 1]
+    } catch (e: IndexOutOfBoundsException) {
+        throw RuntimeException("invalid enum value, something is very wrong!!", e)
+    }
+
+    override fun allocationSize(value: FieldKind) = 4UL
+
+    override fun write(value: FieldKind, buf: ByteBuffer) {
         buf.putInt(value.ordinal + 1)
     }
 }
@@ -10499,7 +11734,23 @@ enum class RequestWarning {
     /**
      * The verifier wants a stronger binding than any fitting credential has: it will refuse.
      */
-    LEVEL_TOO_LOW;
+    LEVEL_TOO_LOW,
+    /**
+     * The verifier shows no registration, though this wallet knows registrars.
+     */
+    NOT_REGISTERED,
+    /**
+     * The verifier shows a registration that does not count: of an unknown registrar, out of date, or of somebody else.
+     */
+    REGISTRATION_INVALID,
+    /**
+     * The verifier asks for more than its registration says: see `beyond_registration`.
+     */
+    ASKS_BEYOND_REGISTRATION,
+    /**
+     * A fitting credential has only a copy that was shown before: those who see it can tell that it was the same person.
+     */
+    COPY_SHOWN_BEFORE;
 
 
 
@@ -11091,6 +12342,57 @@ public object FfiConverterTypeWalletError : FfiConverterRustBuffer<WalletExcepti
 
 
 
+/**
+ * What comes after the last single-use copy of a credential.
+ */
+
+enum class WhenUsedUp {
+
+    /**
+     * It has no single-use copies: it can be shown as often as the person wants.
+     */
+    NOT_SINGLE_USE,
+    /**
+     * The wallet fetches fresh copies: `refresh_due`.
+     */
+    REFILL,
+    /**
+     * The last copy is shown again: those who see it can tell that it was the same person.
+     */
+    REUSE,
+    /**
+     * It cannot be shown any more: the issuer has to make a new offer.
+     */
+    NEW_OFFER;
+
+
+
+
+    companion object
+}
+
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeWhenUsedUp: FfiConverterRustBuffer<WhenUsedUp> {
+    override fun read(buf: ByteBuffer) = try {
+        WhenUsedUp.values()[buf.getInt() - 1]
+    } catch (e: IndexOutOfBoundsException) {
+        throw RuntimeException("invalid enum value, something is very wrong!!", e)
+    }
+
+    override fun allocationSize(value: WhenUsedUp) = 4UL
+
+    override fun write(value: WhenUsedUp, buf: ByteBuffer) {
+        buf.putInt(value.ordinal + 1)
+    }
+}
+
+
+
+
+
 
 /**
  * @suppress
@@ -11373,6 +12675,38 @@ public object FfiConverterOptionalTypePrompt: FfiConverterRustBuffer<Prompt?> {
         } else {
             buf.put(1)
             FfiConverterTypePrompt.write(value, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
+public object FfiConverterOptionalTypeRegistrationDetails: FfiConverterRustBuffer<RegistrationDetails?> {
+    override fun read(buf: ByteBuffer): RegistrationDetails? {
+        if (buf.get().toInt() == 0) {
+            return null
+        }
+        return FfiConverterTypeRegistrationDetails.read(buf)
+    }
+
+    override fun allocationSize(value: RegistrationDetails?): ULong {
+        if (value == null) {
+            return 1UL
+        } else {
+            return 1UL + FfiConverterTypeRegistrationDetails.allocationSize(value)
+        }
+    }
+
+    override fun write(value: RegistrationDetails?, buf: ByteBuffer) {
+        if (value == null) {
+            buf.put(0)
+        } else {
+            buf.put(1)
+            FfiConverterTypeRegistrationDetails.write(value, buf)
         }
     }
 }
@@ -11823,6 +13157,34 @@ public object FfiConverterSequenceTypeHttpHeader: FfiConverterRustBuffer<List<Ht
 /**
  * @suppress
  */
+public object FfiConverterSequenceTypeNotRefreshed: FfiConverterRustBuffer<List<NotRefreshed>> {
+    override fun read(buf: ByteBuffer): List<NotRefreshed> {
+        val len = buf.getInt()
+        return List<NotRefreshed>(len) {
+            FfiConverterTypeNotRefreshed.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<NotRefreshed>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypeNotRefreshed.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<NotRefreshed>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypeNotRefreshed.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
 public object FfiConverterSequenceTypeOfferedDetails: FfiConverterRustBuffer<List<OfferedDetails>> {
     override fun read(buf: ByteBuffer): List<OfferedDetails> {
         val len = buf.getInt()
@@ -11851,6 +13213,34 @@ public object FfiConverterSequenceTypeOfferedDetails: FfiConverterRustBuffer<Lis
 /**
  * @suppress
  */
+public object FfiConverterSequenceTypePendingCredential: FfiConverterRustBuffer<List<PendingCredential>> {
+    override fun read(buf: ByteBuffer): List<PendingCredential> {
+        val len = buf.getInt()
+        return List<PendingCredential>(len) {
+            FfiConverterTypePendingCredential.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<PendingCredential>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypePendingCredential.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<PendingCredential>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypePendingCredential.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
 public object FfiConverterSequenceTypeQueryChoice: FfiConverterRustBuffer<List<QueryChoice>> {
     override fun read(buf: ByteBuffer): List<QueryChoice> {
         val len = buf.getInt()
@@ -11869,6 +13259,34 @@ public object FfiConverterSequenceTypeQueryChoice: FfiConverterRustBuffer<List<Q
         buf.putInt(value.size)
         value.iterator().forEach {
             FfiConverterTypeQueryChoice.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
+public object FfiConverterSequenceTypeRefusedCredential: FfiConverterRustBuffer<List<RefusedCredential>> {
+    override fun read(buf: ByteBuffer): List<RefusedCredential> {
+        val len = buf.getInt()
+        return List<RefusedCredential>(len) {
+            FfiConverterTypeRefusedCredential.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<RefusedCredential>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypeRefusedCredential.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<RefusedCredential>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypeRefusedCredential.write(it, buf)
         }
     }
 }
@@ -11935,6 +13353,118 @@ public object FfiConverterSequenceTypeSignItem: FfiConverterRustBuffer<List<Sign
 /**
  * @suppress
  */
+public object FfiConverterSequenceTypeTransactionDetails: FfiConverterRustBuffer<List<TransactionDetails>> {
+    override fun read(buf: ByteBuffer): List<TransactionDetails> {
+        val len = buf.getInt()
+        return List<TransactionDetails>(len) {
+            FfiConverterTypeTransactionDetails.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<TransactionDetails>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypeTransactionDetails.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<TransactionDetails>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypeTransactionDetails.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
+public object FfiConverterSequenceTypeTransactionField: FfiConverterRustBuffer<List<TransactionField>> {
+    override fun read(buf: ByteBuffer): List<TransactionField> {
+        val len = buf.getInt()
+        return List<TransactionField>(len) {
+            FfiConverterTypeTransactionField.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<TransactionField>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypeTransactionField.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<TransactionField>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypeTransactionField.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
+public object FfiConverterSequenceTypeTransactionKind: FfiConverterRustBuffer<List<TransactionKind>> {
+    override fun read(buf: ByteBuffer): List<TransactionKind> {
+        val len = buf.getInt()
+        return List<TransactionKind>(len) {
+            FfiConverterTypeTransactionKind.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<TransactionKind>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypeTransactionKind.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<TransactionKind>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypeTransactionKind.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
+public object FfiConverterSequenceTypeTransactionLine: FfiConverterRustBuffer<List<TransactionLine>> {
+    override fun read(buf: ByteBuffer): List<TransactionLine> {
+        val len = buf.getInt()
+        return List<TransactionLine>(len) {
+            FfiConverterTypeTransactionLine.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<TransactionLine>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypeTransactionLine.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<TransactionLine>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypeTransactionLine.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
 public object FfiConverterSequenceTypeTrustedIssuers: FfiConverterRustBuffer<List<TrustedIssuers>> {
     override fun read(buf: ByteBuffer): List<TrustedIssuers> {
         val len = buf.getInt()
@@ -11953,6 +13483,34 @@ public object FfiConverterSequenceTypeTrustedIssuers: FfiConverterRustBuffer<Lis
         buf.putInt(value.size)
         value.iterator().forEach {
             FfiConverterTypeTrustedIssuers.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
+public object FfiConverterSequenceTypeUsedUp: FfiConverterRustBuffer<List<UsedUp>> {
+    override fun read(buf: ByteBuffer): List<UsedUp> {
+        val len = buf.getInt()
+        return List<UsedUp>(len) {
+            FfiConverterTypeUsedUp.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<UsedUp>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypeUsedUp.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<UsedUp>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypeUsedUp.write(it, buf)
         }
     }
 }

@@ -53,14 +53,35 @@ class Demo : AutoCloseable {
         return Json.parseToJsonElement(response.body()).jsonObject
     }
 
-    fun offer(kinds: JsonArray, txCode: Boolean): JsonObject = call(
+    fun offer(kinds: JsonArray, txCode: Boolean, more: Map<String, JsonElement> = emptyMap()): JsonObject = call(
         "hospital", "api/offers",
         buildJsonObject {
             put("credential_configuration_ids", kinds)
             put("fhir", PATIENT)
             put("tx_code", JsonPrimitive(txCode))
+            more.forEach { (name, value) -> put(name, value) }
         },
     )
+
+    fun approve(offer: JsonObject) {
+        call("hospital", "api/offers/${offer.getValue("id").jsonPrimitive.content}/approve", JsonObject(emptyMap()))
+    }
+
+    /** What the person does in the system's browser: the hospital's page, the desk's code, and back to the app. */
+    fun browse(url: String, code: String): String {
+        val hospital = text("hospital").trimEnd('/')
+        val opened = client.send(HttpRequest.newBuilder(URI(url)).build(), HttpResponse.BodyHandlers.ofString())
+        val cookie = opened.headers().firstValue("set-cookie").get().substringBefore(';')
+        val form = HttpRequest.newBuilder(URI("$hospital/oid4vci/login/code"))
+            .header("cookie", cookie)
+            .header("origin", hospital)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .POST(HttpRequest.BodyPublishers.ofString("code=$code"))
+        val page = client.send(form.build(), HttpResponse.BodyHandlers.ofString()).body()
+        val back = told.getValue("app").jsonObject.getValue("redirect_uri").jsonPrimitive.content
+        val link = page.split("href=\"").first { it.startsWith(back) }.substringBefore('"')
+        return link.replace("&#38;", "&").replace("&amp;", "&")
+    }
 
     fun request(body: JsonObject): JsonObject = call("portal", "api/requests", body)
 

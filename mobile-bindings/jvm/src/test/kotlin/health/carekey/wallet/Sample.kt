@@ -40,7 +40,9 @@ class Sample(person: Person) {
             val offer = session.details()
             println("${offer.issuerName} (${offer.issuerHost}) offers ${offer.credentials.map { it.name }}")
             val code = offer.txCode?.let { askForCode() }
-            session.accept(code, Prompt("Collect", "Bind your credentials to this phone", "Cancel"))
+            val outcome = session.accept(code, Prompt("Collect", "Bind your credentials to this phone", "Cancel"))
+            outcome.waiting.forEach { println("${it.issuerName} will give ${it.name} later") }
+            outcome.credentials
         }
     // end of collect
 
@@ -56,6 +58,34 @@ class Sample(person: Person) {
             session.approve(selection, Prompt("Show", reason, "Cancel")).accepted
         }
     // end of present
+
+    // snippet: signin
+    /** Where the offer's details say `signsIn`: out to the system's browser, and back by the app's link. */
+    suspend fun signIn(session: IssuanceSession, browser: suspend (String) -> String) = session.resume(browser(session.signIn()))
+    // end of signin
+
+    // snippet: upkeep
+    /** When the wallet was unlocked, and after a presentation that used up the last copy: what came, what is fresh. */
+    suspend fun upkeep(wallet: Wallet): List<CredentialSummary> {
+        val pending = wallet.checkPending()
+        pending.refused.forEach { println("${it.credential.issuerName} does not give ${it.credential.name}") }
+        val refresh = wallet.refreshDue(null)
+        refresh.left.forEach { println("No fresh copy: ${it.reason.advice}") }
+        return pending.arrived + refresh.refreshed
+    }
+    // end of upkeep
+
+    // snippet: warnings
+    fun warn(request: RequestDetails): List<String> = request.warnings.map { warning ->
+        when (warning) {
+            RequestWarning.VERIFIER_NOT_TRUSTED -> "Nobody you trust knows ${request.verifierName}."
+            RequestWarning.ASKS_BEYOND_REGISTRATION -> "It has not registered to ask for ${request.beyondRegistration}."
+            RequestWarning.NOT_REGISTERED -> "It shows no registration."
+            RequestWarning.COPY_SHOWN_BEFORE -> "Those who see it can tell that it was you again."
+            else -> warning.name.lowercase().replace('_', ' ')
+        }
+    }
+    // end of warnings
 
     // snippet: errors
     fun message(error: WalletException): String = when (error.explain().advice) {
@@ -79,9 +109,11 @@ fun main(arguments: Array<String>) = runBlocking {
         sample.collect(wallet, offerLink) { ask("Transaction code?") }
         val taken = sample.present(wallet, requestLink) { request, choices ->
             val claims = choices.flatMap { query -> query.candidates.flatMap { it.claims } }.map { it.label }
+            sample.warn(request).forEach(::println)
             ask("${request.verifierName} asks for $claims. Show them? [y/n]") == "y"
         }
         println(if (taken) "The portal took it." else "The portal did not take it.")
+        println("${sample.upkeep(wallet).size} credentials are new or fresh.")
     } catch (error: WalletException) {
         println(sample.message(error))
     }

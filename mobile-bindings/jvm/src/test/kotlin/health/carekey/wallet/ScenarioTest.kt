@@ -46,11 +46,16 @@ private val PROMPT = Prompt(title = "CareKey", reason = "Confirm", cancelLabel =
 private class Phone(private val demo: Demo) {
     private var prompts = 0
     private var answer = "confirms"
-    private val keys = SoftwareKeyStore(::person)
-    private val wrapper = SoftwareKeyWrapper(::person)
+    private var keys = SoftwareKeyStore(::person)
+    private var wrapper = SoftwareKeyWrapper(::person)
+    private var storage = MemoryStorage()
     private lateinit var wallet: Wallet
     private lateinit var recoveryCode: String
+    private lateinit var lostWallet: Wallet
+    private lateinit var lostCode: String
+    private lateinit var backup: ByteArray
     private lateinit var offered: JsonObject
+    private lateinit var returned: String
     private lateinit var requested: JsonObject
     private lateinit var issuance: IssuanceSession
     private lateinit var presentation: PresentationSession
@@ -70,10 +75,20 @@ private class Phone(private val demo: Demo) {
     /** What a step does, and what it returns. */
     private suspend fun act(step: JsonObject): Map<String, Any?> {
         when (val name = step.text("do")) {
-            "open" -> wallet = open()
+            // The app is killed and started again, or started for the first time.
+            "open", "restart" -> wallet = open()
             "add_hardware_entry" -> wallet.vault().addHardwareEntry(step.text("label")!!)
             "create_recovery_code" -> recoveryCode = wallet.vault().createRecoveryCode(step.text("label")!!)
-            "offer" -> offered = demo.offer(step.getValue("kinds").jsonArray, step.getValue("tx_code").jsonPrimitive.boolean)
+            "offer" -> {
+                val more = step.filterKeys { it in setOf("approval", "flow") }.toMutableMap()
+                if ("replaces" in step) more["replaces"] = offered.getValue("id")
+                offered = demo.offer(step.getValue("kinds").jsonArray, step.getValue("tx_code").jsonPrimitive.boolean, more)
+            }
+            "approve_offer" -> {
+                demo.approve(offered)
+                // A wallet may ask again after a second.
+                delay(2000)
+            }
             "review_offer" -> {
                 issuance = wallet.beginIssuance(offered.text("credential_offer_uri")!!)
                 val details = issuance.details()
@@ -81,6 +96,7 @@ private class Phone(private val demo: Demo) {
                     "issuer" to details.issuerName,
                     "offered" to details.credentials.size,
                     "needs_code" to (details.txCode != null),
+                    "signs_in" to details.signsIn,
                 )
             }
             "accept" -> {
@@ -90,7 +106,37 @@ private class Phone(private val demo: Demo) {
                     "wrong" -> if (right == "000000") "111111" else "000000"
                     else -> null
                 }
-                return mapOf("collected" to issuance.accept(code, PROMPT).size)
+                val outcome = issuance.accept(code, PROMPT)
+                return mapOf("collected" to outcome.credentials.size, "waiting" to outcome.waiting.size)
+            }
+            "sign_in" -> returned = demo.browse(issuance.signIn(), offered.text("tx_code")!!)
+            "resume" ->
+                issuance.resume(if ("of_somebody_else" in step) returned.replace("state=", "state=x") else returned)
+            "check_pending" -> {
+                val report = wallet.checkPending()
+                return mapOf("arrived" to report.arrived.size, "waiting" to report.waiting.size)
+            }
+            "refresh" -> {
+                val ofKind = wallet.credentials().filter { it.configurationId == step.text("kind") }
+                return mapOf("refreshed" to ofKind.sumOf { one -> wallet.credential(one.id).use { it.refresh(PROMPT).size } })
+            }
+            "refresh_due" -> {
+                val report = wallet.refreshDue(null)
+                return mapOf("refreshed" to report.refreshed.size, "left" to report.left.size)
+            }
+            "refresh_status" -> wallet.refreshStatus()
+            "export_backup" -> backup = wallet.vault().exportBackup()
+            "lose_phone" -> {
+                lostWallet = wallet
+                lostCode = recoveryCode
+                keys = SoftwareKeyStore(::person)
+                wrapper = SoftwareKeyWrapper(::person)
+                storage = MemoryStorage()
+            }
+            "import_backup" -> {
+                val code = if (step.text("code_of") == "new phone") recoveryCode else lostCode
+                val restored = wallet.vault().importBackup(backup, code)
+                return mapOf("restored" to restored.reenrol.size, "known" to restored.known.toInt())
             }
             "request" -> {
                 val hospital = demo.text("hospital").trimEnd('/')
@@ -148,12 +194,13 @@ private class Phone(private val demo: Demo) {
             name = "CareKey for the JVM",
             locale = "en",
             authenticator = AuthenticatorSource.EMBEDDED,
+            redirectUri = app.text("redirect_uri"),
             issuers = listOf(TrustedIssuers(anchors = listOf(der("hospital_anchor")))),
             verifiers = TrustedVerifiers(anchors = listOf(der("portal_anchor"))),
         )
         val platform = WalletPlatform(
             keys = keys,
-            storage = MemoryStorage(),
+            storage = storage,
             http = JavaHttpClient(loopback = true),
             wrapper = wrapper,
         )
@@ -164,7 +211,8 @@ private class Phone(private val demo: Demo) {
     private suspend fun see(what: String): Any = when (what) {
         "lock_state" -> wallet.lockState().name.lowercase()
         "entries" -> wallet.vault().entries().size
-        "states" -> wallet.credentials().map { it.state.name.lowercase() }.sorted()
+        "states" -> states(wallet.credentials())
+        "states_on_the_lost_phone" -> states(lostWallet.refreshStatus())
         "portal" -> demo.state(requested)
         else -> error("nobody can see $what")
     }
@@ -191,6 +239,8 @@ private class Phone(private val demo: Demo) {
         }
     }
 }
+
+private fun states(all: List<CredentialSummary>) = all.map { it.state.name.lowercase() }.sorted()
 
 private fun JsonObject.text(name: String): String? = this[name]?.jsonPrimitive?.contentOrNull
 
