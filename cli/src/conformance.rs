@@ -134,6 +134,7 @@ fn open_verifier(
     // The suites' fixed vectors have https issuers, and their presentations credentials without proof.
     config.vc_api.issuer_binding = IssuerBinding::DidsOnly;
     config.vc_api.accept_unsecured = true;
+    config.vc_api.foreign_suites = cfg!(feature = "foreign-suites");
     let store = Arc::new(MemoryStore::new());
     carekey_verifier::App::open(config, url.clone(), store, Arc::new(SystemClock), Arc::new(SystemRandom))
         .map_err(Failure::new)

@@ -22,6 +22,7 @@ use carekey_core::format::w3c::issue::{IssueInput, Security, issue};
 use carekey_core::holder::HttpRequest;
 use carekey_core::holder::http::HttpClient as _;
 use carekey_core::jose::jwk::Jwk;
+use carekey_core::jose::jws;
 use carekey_core::key::{SignatureAlgorithm, Signer as _, SoftwareKey};
 use carekey_core::limits::Limits;
 use carekey_core::random::SystemRandom;
@@ -67,6 +68,8 @@ type Change = fn(String) -> String;
 struct Answer {
     security: Security,
     issuer: SoftwareKey,
+    /// In whose name it issues, if not its own.
+    claimed_issuer: Option<SoftwareKey>,
     holder: SoftwareKey,
     /// Who signs the presentation, if not the holder.
     signer: Option<SoftwareKey>,
@@ -93,6 +96,10 @@ struct Answer {
     /// A change to the credential, or to the presentation, after it was signed.
     credential: Option<Change>,
     presentation: Option<Change>,
+    /// A change to the claims of the JWT, which the holder signs anew.
+    resign: Option<fn(&mut Value)>,
+    /// Whether the portal asks for the second key by name.
+    ask_binding: bool,
     /// Whether the base proof is shown in place of a derived one.
     whole: bool,
 }
@@ -125,6 +132,7 @@ impl Answer {
         Self {
             security,
             issuer: copy(&scene.issuer),
+            claimed_issuer: None,
             holder: es256(),
             signer: None,
             ak,
@@ -151,12 +159,15 @@ impl Answer {
             assertion: true,
             credential: None,
             presentation: None,
+            resign: None,
+            ask_binding: true,
             whole: false,
         }
     }
 
     fn issue(&self) -> String {
-        let did = did::key::encode(self.issuer.public_key()).unwrap();
+        let named = self.claimed_issuer.as_ref().unwrap_or(&self.issuer);
+        let did = did::key::encode(named.public_key()).unwrap();
         let method = did.with_fragment(did.method_specific_id()).unwrap();
         let binding = WebauthnBinding {
             jwk: Jwk::from_key(self.ak.public_key()),
@@ -243,17 +254,24 @@ impl Answer {
             let credential: Value = serde_json::from_str(&credential).unwrap();
             return edit(presentation, |vp| vp["verifiableCredential"] = json!([credential]));
         }
+        if let Some(change) = self.resign {
+            let parts: Vec<&str> = presentation.split('.').collect();
+            let [mut header, mut payload] = [parts[0], parts[1]]
+                .map(|part| serde_json::from_slice::<Value>(&base64url::decode(part).unwrap()).unwrap());
+            change(&mut payload);
+            let header = std::mem::take(header.as_object_mut().unwrap());
+            return jws::sign(header, payload.to_string().as_bytes(), &self.holder).unwrap();
+        }
         self.presentation.unwrap_or(|text| text)(presentation)
     }
 
     /// The portal asks, this answers: the code of the refusal, if it is one, and the state afterwards.
     async fn send(&self, scene: &Scene) -> (Option<String>, Value) {
         let world = &scene.world;
-        let mut claims: Vec<Value> =
-            [vec!["credentialSubject", "given_name"], vec!["confidenceMethod"], vec!["evidence"]]
-                .iter()
-                .map(|path| json!({ "path": path }))
-                .collect();
+        let mut claims = vec![json!({ "path": ["credentialSubject", "given_name"] })];
+        if self.ask_binding {
+            claims.extend([json!({ "path": ["confidenceMethod"] }), json!({ "path": ["evidence"] })]);
+        }
         claims.extend(self.asked.as_array().unwrap().clone());
         let mut asking = json!({
             "dcql_query": { "credentials": [{ "id": "patient", "format": self.security.format(),
@@ -420,6 +438,47 @@ const TOKENS: [Case; 7] = [
     ("presentation_malformed", |a, _| a.presentation = Some(|_| "no.j.wt".to_owned())),
 ];
 
+/// What a holder can sign in a JWT and must not, and what stands in the assertion.
+const CLAIMS: [Case; 12] = [
+    ("vp_times", |a, _| a.resign = Some(|vp| drop(vp.as_object_mut().unwrap().remove("iat")))),
+    ("vp_times", |a, _| a.resign = Some(|vp| vp["exp"] = "tomorrow".into())),
+    ("vp_not_yet_valid", |a, _| a.resign = Some(|vp| vp["nbf"] = json!(9_999_999_999_u64))),
+    ("vp_nonce", |a, _| a.resign = Some(|vp| vp["nonce"] = json!(null))),
+    ("vp_audience", |a, _| a.resign = Some(|vp| vp["aud"] = json!([vp["aud"], "x509_hash:another"]))),
+    ("vp_claims", |a, _| a.resign = Some(|vp| vp["transaction_data_hashes"] = "x".into())),
+    ("vp_transaction_data", |a, _| {
+        a.resign = Some(|vp| vp["transaction_data_hashes_alg"] = "sha-512".into())
+    }),
+    ("webauthn_assertion", |a, _| a.resign = Some(|vp| vp["webauthnAssertion"]["signature"] = json!(7))),
+    ("client_data", |a, _| a.resign = Some(|vp| vp["webauthnAssertion"]["client_data_json"] = "e30".into())),
+    ("client_data_size", |a, _| {
+        a.resign = Some(|vp| vp["webauthnAssertion"]["client_data_json"] = "A".repeat(8_000).into());
+    }),
+    ("authenticator_data", |a, _| {
+        a.resign = Some(|vp| vp["webauthnAssertion"]["authenticator_data"] = "AAAA".into());
+    }),
+    ("challenge_mismatch", |a, _| a.resign = Some(|vp| vp["authentication_factors"] = json!([{"x": "y"}]))),
+];
+
+/// What is wrong with who signed, and how.
+const KEYS: [Case; 5] = [
+    ("alg_none", |a, _| a.presentation = Some(|jwt| with_alg(&jwt, "none"))),
+    ("alg_unsupported", |a, _| a.presentation = Some(|jwt| with_alg(&jwt, "HS256"))),
+    ("vp_signature_invalid", |a, _| a.presentation = Some(|jwt| with_alg(&jwt, "ES384"))),
+    ("credential_signature_invalid", |a, _| {
+        // Another's credential under the trusted issuer's name.
+        a.claimed_issuer = Some(copy(&a.issuer));
+        a.issuer = es256();
+    }),
+    ("presentation_malformed", |a, _| a.presentation = Some(|jwt| format!("{jwt}~"))),
+];
+
+fn with_alg(jwt: &str, alg: &str) -> String {
+    let (header, rest) = jwt.split_once('.').unwrap();
+    let header = String::from_utf8(base64url::decode(header).unwrap()).unwrap();
+    format!("{}.{rest}", base64url::encode(edit(header, |header| header["alg"] = alg.into()).as_bytes()))
+}
+
 async fn run(scene: &Scene, security: Security, cases: &[Case]) -> BTreeSet<&'static str> {
     let mut wrong = Vec::new();
     for (number, (code, change)) in cases.iter().enumerate() {
@@ -448,7 +507,9 @@ async fn every_refusal_in_every_format() {
         let (code, state) = Answer::new(security, &scene).send(&scene).await;
         assert_eq!((code, text(&state, "state")), (None, "verified"), "{security:?}: {state}");
         let own: &[Case] = if security == Security::Jwt { &TOKENS } else { &PROOFS };
-        for part in [&EVERYWHERE[..], own] {
+        let jwt: &[Case] = if security == Security::Jwt { &CLAIMS } else { &[] };
+        let keys: &[Case] = if security == Security::Jwt { &KEYS } else { &KEYS[3..4] };
+        for part in [&EVERYWHERE[..], own, jwt, keys] {
             codes.extend(run(&scene, security, part).await);
             cases += part.len();
         }
@@ -468,5 +529,8 @@ async fn a_credential_without_second_key() {
         answer.shown.truncate(2);
         let (code, _) = answer.send(&scene).await;
         assert_eq!(code.as_deref(), Some("claim_absent"), "{security:?}");
+        (answer.ask_binding, answer.min_level) = (false, "");
+        let (code, state) = answer.send(&scene).await;
+        assert_eq!((code, text(&state, "state")), (None, "verified"), "{security:?}");
     }
 }
