@@ -18,6 +18,9 @@ pub mod presentation {}
 #[doc = include_str!("manual/openid4vp_requirements.md")]
 pub mod openid4vp_requirements {}
 
+#[doc = include_str!("manual/tampering.md")]
+pub mod tampering {}
+
 #[doc = include_str!("manual/interop.md")]
 pub mod interop {}
 

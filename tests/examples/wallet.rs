@@ -13,7 +13,8 @@ use carekey_core::encoding::{base64, json};
 use carekey_core::error::{Error, Result};
 use carekey_core::holder::StoredCredential;
 use carekey_core::holder::issuance::{
-    self, Acceptance, Authorization, FinishedIssuance, Pending, PreparedIssuance, Renewal, Resumed,
+    self, Acceptance, Authorization, FinishedIssuance, IssuanceContext, IssuancePolicy, Pending,
+    PreparedIssuance, Renewal, Resumed, SignedMetadata,
 };
 use carekey_core::holder::presentation::{self, Delivery, PresentationReview, PresentationRules};
 use carekey_core::limits::Limits;
@@ -48,6 +49,7 @@ async fn main() {
 /// The wallet and what waits in it.
 struct Driver {
     wallet: Wallet,
+    anchors: Vec<TrustAnchor>,
     authorization: Option<Authorization>,
     pending: Option<Pending>,
     renewal: Option<Renewal>,
@@ -62,7 +64,7 @@ impl Driver {
             .map(|der| TrustAnchor::from_der(&base64::decode(der.as_str().unwrap()).unwrap()).unwrap())
             .collect();
         let issuers = vec![IssuerRule { anchors: anchors.clone(), ..IssuerRule::default() }];
-        let verifiers = VerifierTrust::new(anchors, Vec::new()).with_unknown_dids().with_unsigned();
+        let verifiers = VerifierTrust::new(anchors.clone(), Vec::new()).with_unknown_dids().with_unsigned();
         let http = FetchConfig { loopback: true, ..FetchConfig::default() };
         let http = Arc::new(Fetcher::new(http).unwrap());
         let mut wallet = Wallet::trusting(IssuerTrust::new(issuers), verifiers, Arc::new(SystemClock), http);
@@ -76,12 +78,19 @@ impl Driver {
             transaction_types: TransactionTypes::new(types).unwrap(),
             authorities: KnownAuthorities::NONE,
         };
-        Self { wallet, authorization: None, pending: None, renewal: None }
+        Self { wallet, anchors, authorization: None, pending: None, renewal: None }
     }
 
     async fn run(&mut self, command: &Value) -> Result<Value> {
         let text = |name: &str| command[name].as_str().unwrap_or_default();
-        let context = self.wallet.issuance();
+        // What an issuer has not signed is not collected, where the command says so.
+        let signed_metadata = match command["signed_metadata"].as_bool() {
+            Some(true) => SignedMetadata::Demand,
+            _ => SignedMetadata::Ignore,
+        };
+        let policy =
+            IssuancePolicy { signed_metadata, metadata_anchors: &self.anchors, ..IssuancePolicy::default() };
+        let context = IssuanceContext { policy, ..self.wallet.issuance() };
         let copies = command["copies"].as_u64().and_then(|copies| u32::try_from(copies).ok()).unwrap_or(1);
         let acceptance = Acceptance { tx_code: command["tx_code"].as_str(), copies };
         match text("do") {

@@ -111,6 +111,21 @@ const begin = async (options, keys) => {
   return { created, wallet, token: accessTokenResponse }
 }
 
+describe('the issuer', () => {
+  proves('npm', 'signed_metadata')('signs its metadata for those who take that', async () => {
+    const { signedCredentialIssuer: signed, credentialIssuer } = await vciClient([], {
+      // By itself the package takes both forms alike, and then ours sends the plain one.
+      fetch: (url, options) => {
+        const metadata = `${url}`.includes('openid-credential-issuer')
+        return fetch(url, metadata ? { headers: { accept: 'application/jwt' } } : options)
+      }
+    }).resolveIssuerMetadata(world.hospital)
+    assert.equal(signed.jwt.header.typ, 'openidvci-issuer-metadata+jwt')
+    assert.equal(signed.signer.method, 'x5c')
+    assert.equal(signed.jwt.payload.credential_endpoint, credentialIssuer.credential_endpoint)
+  })
+})
+
 describe('requests and answers', () => {
   proves('npm', 'several')('two kinds of credential in one offer', async () => {
     const keys = [await newKey(), await newKey()]

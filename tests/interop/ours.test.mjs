@@ -71,6 +71,11 @@ describe('Credo-TS issues to our wallet', () => {
     assert.deepEqual(credentials.map(({ vct }) => vct.split('/').pop()).toSorted(), ['insurance-coverage', 'patient-identity'])
   })
 
+  proves('ours', 'signed_metadata')('only where the metadata is signed', async () => {
+    const { credentials } = await collect({}, { signed_metadata: true })
+    assert.equal(credentials.length, 1)
+  })
+
   proves('ours', 'dpop')('with a token bound by DPoP', async () => {
     const { credentials } = await collect({ dpop: true })
     assert.equal(credentials.length, 1)

@@ -59,8 +59,8 @@ export const signIn = async (address, code) => {
   return link.replaceAll('&#38;', '&').replaceAll('&amp;', '&')
 }
 
-/** Both services, and their management APIs. */
-export const services = async () => {
+/** Both services, and their management APIs; `more` is added to the issuer's configuration. */
+export const services = async (more = '') => {
   const folder = await mkdtemp(join(tmpdir(), 'carekey-interop-'))
   const [hospitalPort, portalPort] = [await freePort(), await freePort()]
   const hospital = `http://localhost:${hospitalPort}`
@@ -86,6 +86,8 @@ per_minute = 0
 client_id = "wallet.example"
 name = "Interop wallet"
 redirect_uris = ["${redirectUri}"]
+
+${more}
 `, folder)
   const verifier = await start('verifier', portal, `
 data_dir = "portal"

@@ -3,8 +3,11 @@
 
 use std::path::Path;
 
-const PAGES: &[&str] =
-    &["core/src/manual/openid4vci_requirements.md", "core/src/manual/openid4vp_requirements.md"];
+const PAGES: &[&str] = &[
+    "core/src/manual/openid4vci_requirements.md",
+    "core/src/manual/openid4vp_requirements.md",
+    "core/src/manual/tampering.md",
+];
 
 #[test]
 fn every_named_test_exists() {

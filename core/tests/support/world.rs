@@ -62,14 +62,18 @@ impl Authority {
     /// A fresh key with a certificate for that name and address; as key and `x5c`.
     pub fn certify(&self, host: &str, uri: &str) -> (SoftwareKey, Vec<String>) {
         let key = rcgen::KeyPair::generate().unwrap();
+        let signer = SoftwareKey::from_pkcs8(&key.serialize_der()).unwrap();
+        (signer, self.certificate(&key, host, uri, 2034))
+    }
+
+    /// A certificate of that key until the end of the year before; as `x5c`.
+    pub fn certificate(&self, key: &rcgen::KeyPair, host: &str, uri: &str, until: i32) -> Vec<String> {
         let mut params = rcgen::CertificateParams::new(vec![host.to_owned()]).unwrap();
         params.subject_alt_names.push(rcgen::SanType::URI(uri.try_into().unwrap()));
         params.distinguished_name.push(rcgen::DnType::CommonName, host);
         params.not_before = rcgen::date_time_ymd(2024, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2034, 1, 1);
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let signer = SoftwareKey::from_pkcs8(&key.serialize_der()).unwrap();
-        (signer, vec![base64::encode(certificate.der())])
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        vec![base64::encode(params.signed_by(key, &self.issuer).unwrap().der())]
     }
 }
 

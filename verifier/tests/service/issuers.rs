@@ -114,6 +114,30 @@ async fn rules_are_per_credential_type() {
     assert_eq!(refused.as_deref(), Some("issuer_san_mismatch"));
 }
 
+/// The right key, in certificates that are too old, of another authority, or for somebody else.
+#[tokio::test]
+async fn certificates_of_credentials_that_do_not_count() {
+    let verifier = Verifier::start().await;
+    let pkcs8 = verifier.world.issuer.to_pkcs8().unwrap();
+    let key = rcgen::KeyPair::try_from(pkcs8.expose().as_slice()).unwrap();
+    let (known, stranger) = (&verifier.world.authority, Authority::new("Stranger"));
+    for (x5c, expected) in [
+        (known.certificate(&key, "hospital.example", ISS, 2034), None),
+        (known.certificate(&key, "hospital.example", ISS, 2025), Some("issuer_certificate")),
+        (stranger.certificate(&key, "hospital.example", ISS, 2034), Some("issuer_certificate")),
+        (
+            known.certificate(&key, "other.example", "https://other.example", 2034),
+            Some("issuer_san_mismatch"),
+        ),
+        (vec!["AAAA".to_owned()], Some("presentation_malformed")),
+    ] {
+        let key_header = Some(IssuerKeyHeader::X5c(x5c));
+        let (view, refused) = verifier.judged(Wanted { key_header, ..Wanted::default() }).await;
+        assert_eq!(refused.as_deref(), expected);
+        assert_eq!(view["state"], if expected.is_none() { "verified" } else { "opened" });
+    }
+}
+
 #[tokio::test]
 async fn status_lists_come_from_known_hosts_only() {
     for (hosts, code) in [(vec![], Some("status_unavailable")), (vec!["status.example".to_owned()], None)] {
