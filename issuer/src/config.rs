@@ -105,6 +105,8 @@ pub struct IssuerConfig {
     pub dpop_required: bool,
     /// Whether wallets authenticate themselves by attestations of their providers.
     pub wallet_attestation: Demand,
+    /// Whether the proofs beside those attestations hold a challenge of the issuer.
+    pub attestation_challenge: Demand,
     /// Whether credential requests come encrypted beyond TLS.
     pub request_encryption: Demand,
     /// Whether credential responses are encrypted beyond TLS.
@@ -268,6 +270,7 @@ impl Default for IssuerConfig {
             tx_code_attempts: usual.tx_code_attempts,
             dpop_required: usual.dpop_required,
             wallet_attestation: usual.wallet_attestation,
+            attestation_challenge: usual.attestation_challenge,
             request_encryption: usual.request_encryption,
             response_encryption: usual.response_encryption,
             batch_size: usual.batch_size,
@@ -288,6 +291,7 @@ impl Config {
         settings.tx_code_attempts = self.issuer.tx_code_attempts;
         settings.dpop_required = self.issuer.dpop_required;
         settings.wallet_attestation = self.issuer.wallet_attestation;
+        settings.attestation_challenge = self.issuer.attestation_challenge;
         settings.request_encryption = self.issuer.request_encryption;
         settings.response_encryption = self.issuer.response_encryption;
         settings.key_attestations.clone_from(&self.key_attestations);

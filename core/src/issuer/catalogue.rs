@@ -244,7 +244,8 @@ impl Issuer {
             token_endpoint_auth_methods_supported: methods,
             client_attestation_signing_alg_values_supported: of_attestations.clone(),
             client_attestation_pop_signing_alg_values_supported: of_attestations,
-            challenge_endpoint: (attestation != Demand::Off).then_some(self.settings.url(CHALLENGE_PATH)?),
+            challenge_endpoint: (self.challenges() != Demand::Off)
+                .then_some(self.settings.url(CHALLENGE_PATH)?),
             dpop_signing_alg_values_supported: algorithms,
             authorization_details_types_supported: vec![OPENID_CREDENTIAL.into()],
             pre_authorized_grant_anonymous_access_supported: !self.settings.known_wallets_only

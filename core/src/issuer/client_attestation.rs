@@ -69,10 +69,18 @@ impl ClientProofs {
 }
 
 impl Issuer {
+    /// Whether challenges are given out, and needed.
+    pub(super) fn challenges(&self) -> Demand {
+        match self.settings.wallet_attestation {
+            Demand::Off => Demand::Off,
+            Demand::Accepted | Demand::Required => self.settings.attestation_challenge,
+        }
+    }
+
     /// A fresh challenge for the proof beside a wallet attestation; `None` where none are looked at.
     pub fn attestation_challenge(&self) -> Option<String> {
         let lifetime = self.settings.dpop_max_age;
-        (self.settings.wallet_attestation != Demand::Off).then(|| self.timed_nonce(LABEL, lifetime))
+        (self.challenges() != Demand::Off).then(|| self.timed_nonce(LABEL, lifetime))
     }
 
     /// Verifies the caller's wallet attestation, which must be about `client_id` where the request names one.
@@ -112,8 +120,13 @@ impl Issuer {
             "token_expired" => ErrorCode::UseFreshAttestation.refuse()(error),
             _ => invalid(error),
         })?;
-        let challenge = verified.challenge.as_deref();
-        if challenge.is_none_or(|challenge| self.known_timed_nonce(LABEL, challenge).is_err()) {
+        let known = |challenge: &String| self.known_timed_nonce(LABEL, challenge).is_ok();
+        let fresh = match (self.challenges(), &verified.challenge) {
+            (Demand::Off, _) | (Demand::Accepted, None) => true,
+            (Demand::Required, None) => false,
+            (Demand::Accepted | Demand::Required, Some(challenge)) => known(challenge),
+        };
+        if !fresh {
             let detail = "the proof has no current challenge of this server";
             let error = Error::refused("client_attestation_challenge", detail);
             return Err(ErrorCode::UseAttestationChallenge.refuse()(error));
@@ -129,8 +142,8 @@ impl Issuer {
             let error = Error::refused("client_attestation_seen", "this proof was used already");
             return Err(ErrorCode::InvalidClient.refuse()(error));
         }
-        // Its challenge, and so the proof itself, is refused from then on.
-        let end = self.now().plus(self.settings.dpop_max_age);
+        // From then on the proof is too old.
+        let end = verified.proved_at.plus(self.settings.dpop_max_age.saturating_add(1));
         let write = Write::put(ATTESTATION_PROOFS, key, crate::store::Expect::Absent, Vec::new(), Some(end));
         Ok(AttestedClient { client_id: verified.client_id, instance, write })
     }

@@ -61,6 +61,9 @@ pub struct Settings {
     /// Whether wallets authenticate themselves by attestations of their providers, where they ask for authorization and
     /// for tokens.
     pub wallet_attestation: Demand,
+    /// Whether the proofs beside them hold a challenge of this server. Without one, a proof rests on its time, and counts
+    /// once all the same.
+    pub attestation_challenge: Demand,
     /// Whether credential requests come encrypted.
     pub request_encryption: Demand,
     /// Whether credential responses are encrypted; only encrypted requests can ask for it.
@@ -125,6 +128,7 @@ impl Settings {
             code_lifetime: 60,
             dpop_required: false,
             wallet_attestation: Demand::Off,
+            attestation_challenge: Demand::Accepted,
             request_encryption: Demand::Off,
             response_encryption: Demand::Off,
             dpop_max_age: 300,

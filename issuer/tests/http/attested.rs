@@ -141,6 +141,7 @@ async fn world(provider: &Provider, demand: Demand) -> World {
         code_flow::code_flow(config);
         provider.configure(config);
         config.issuer.wallet_attestation = demand;
+        config.issuer.attestation_challenge = Demand::Required;
         config.lifetimes.refresh = Some(86_400);
     })
     .await
@@ -278,6 +279,46 @@ async fn codes_and_refresh_tokens_belong_to_the_instance() {
     assert_eq!(world.snapshot().await, before);
     let fresh = post(&world, TOKEN, &refresh, &headers(&instance).await, Some(&wallet)).await;
     assert_eq!(fresh.status, 200, "{}", fresh.text());
+}
+
+#[tokio::test]
+async fn without_a_challenge_a_proof_rests_on_its_time_and_counts_once() {
+    let provider = Provider::new();
+    for demand in [Demand::Accepted, Demand::Off] {
+        let world = World::start(|config| {
+            provider.configure(config);
+            config.issuer.wallet_attestation = Demand::Required;
+            config.issuer.attestation_challenge = demand;
+        })
+        .await;
+        let server = world.get("/.well-known/oauth-authorization-server").await.json();
+        assert_eq!(server.get("challenge_endpoint").is_some(), demand == Demand::Accepted);
+        let instance = Instance { key: key() };
+        let shown = |age| Shown { challenge: None, age, ..instance.shown(&provider, "") };
+        // The clock of a wallet may be ahead: its proof is remembered for as long as it would count.
+        for age in [-60, 0, 300] {
+            let headers = instance.headers(&world, &shown(age));
+            let form = form_of(&world.offer(json!({})).await);
+            let answer = post(&world, TOKEN, &form, &headers, None).await;
+            assert_eq!(answer.status, 200, "{age}: {}", answer.text());
+            world.later(if age == -60 { 350 } else { 0 });
+            world.app.upkeep().await.unwrap();
+            let form = form_of(&world.offer(json!({})).await);
+            let again = post(&world, TOKEN, &form, &headers, None).await;
+            assert_eq!(error(&again), (400, "invalid_client".into()), "{age}");
+        }
+        for age in [301, -61] {
+            let form = form_of(&world.offer(json!({})).await);
+            let refused = post(&world, TOKEN, &form, &instance.headers(&world, &shown(age)), None).await;
+            assert_eq!(error(&refused), (400, "invalid_client".into()));
+        }
+        // What is no challenge of this server does not count as one.
+        let form = form_of(&world.offer(json!({})).await);
+        let invented = Shown { challenge: Some("invented"), ..shown(0) };
+        let answer = post(&world, TOKEN, &form, &instance.headers(&world, &invented), None).await;
+        let expected = if demand == Demand::Accepted { 400 } else { 200 };
+        assert_eq!(answer.status, expected, "{}", answer.text());
+    }
 }
 
 #[tokio::test]
