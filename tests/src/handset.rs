@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use carekey_core::holder::HttpClient;
+use carekey_core::holder::issuance::WalletAttester;
 use carekey_core::holder::presentation::PresentationRules;
 use carekey_core::holder::wallet::{
     AuthenticatorSource, CredentialSummary, Prompt, SoftwareDevice, Wallet, WalletConfig, WalletPlatform,
@@ -36,6 +37,8 @@ pub struct Phone {
     pub rules: PresentationRules,
     /// Whom the wallet knows besides the portal of the world.
     pub verifiers: Option<VerifierTrust>,
+    /// Who vouches for the wallet.
+    pub attester: Option<Arc<dyn WalletAttester>>,
 }
 
 impl Default for Phone {
@@ -55,6 +58,7 @@ impl Phone {
             reuse_last_copy: false,
             rules: PresentationRules::default(),
             verifiers: None,
+            attester: None,
         }
     }
 
@@ -88,6 +92,8 @@ impl Phone {
             anchor: Some(self.anchor.clone()),
             wrapper: Some(self.device.clone()),
             passkeys: None,
+            wallet_attester: self.attester.clone(),
+            key_attester: None,
             http,
             dids: Arc::new(Dids::new(world.http.clone(), world.clock.clone(), true)),
             log: None,

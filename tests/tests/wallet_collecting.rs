@@ -8,13 +8,17 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use carekey_core::Error;
+use carekey_core::attestation::wallet_attestation::{self, WalletAttestation};
 use carekey_core::clock::Clock;
 use carekey_core::holder::http::{HttpClient, HttpRequest, HttpResponse};
+use carekey_core::holder::issuance::WalletAttester;
 use carekey_core::holder::wallet::platform::PlatformError;
 use carekey_core::holder::wallet::{
-    ActivityKind, Advice, CredentialState, RequestWarning, Wallet, WalletError, WhenUsedUp,
+    ActivityKind, Advice, CredentialState, Party, RequestWarning, Wallet, WalletError, WhenUsedUp,
 };
-use carekey_core::issuer::Client;
+use carekey_core::issuer::{Client, Demand};
+use carekey_core::jose::jwk::Jwk;
+use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
 use carekey_tests::handset::{BOTH, Phone, REDIRECT, collect, identity, prompt};
 use carekey_tests::world::{Records, WALLET, World, body, text};
 use serde_json::{Value, json};
@@ -518,4 +522,73 @@ async fn without_a_right_the_last_copy_is_the_end_or_is_shown_again() {
             assert_eq!(after.state, CredentialState::NoCopyLeft);
         }
     }
+}
+
+/// Who vouches for the wallet: a provider whose key the hospital knows.
+struct Provider {
+    key: SoftwareKey,
+    instance: SoftwareKey,
+    clock: Arc<dyn Clock>,
+    asked: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl WalletAttester for Provider {
+    async fn attestation(&self, server: &str, _: bool) -> carekey_core::Result<String> {
+        self.asked.lock().unwrap().push(server.to_owned());
+        let now = self.clock.now();
+        let attestation = WalletAttestation {
+            issuer: "https://provider.example",
+            client_id: WALLET,
+            key: self.instance.public_key(),
+            wallet_name: None,
+            issued_at: now.plus(-10),
+            expires_at: now.plus(3600),
+            status: None,
+        };
+        let header = json!({ "kid": "provider-1" }).as_object().unwrap().clone();
+        wallet_attestation::sign(&attestation, header, &self.key)
+    }
+
+    async fn sign(&self, _: &str, message: &[u8]) -> carekey_core::Result<Vec<u8>> {
+        self.instance.sign(message)
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_that_demands_an_attested_wallet_serves_the_one_whose_provider_vouches_for_it() {
+    let key = || SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap();
+    let (provider, folder) = (key(), tempfile::tempdir().unwrap());
+    let mut jwk = Jwk::from_key(provider.public_key());
+    jwk.kid = Some("provider-1".into());
+    let keys = folder.path().join("provider.jwks");
+    std::fs::write(&keys, json!({ "keys": [jwk.to_value()] }).to_string()).unwrap();
+    let world = World::start_with(Records::Memory, |issuer, _| {
+        let known = json!({ "name": "Example provider", "jwks": keys });
+        issuer.wallet_providers = vec![serde_json::from_value(known).unwrap()];
+        issuer.issuer.wallet_attestation = Demand::Required;
+    })
+    .await;
+    let clock: Arc<dyn Clock> = world.clock.clone();
+    let provider = Arc::new(Provider { key: provider, instance: key(), clock, asked: Mutex::default() });
+    for vouched in [false, true] {
+        let attester = vouched.then(|| -> Arc<dyn WalletAttester> { provider.clone() });
+        let phone = Phone { attester, ..Phone::new() };
+        let (wallet, _) = phone.set_up(&world).await;
+        let offer = world.offer(&BOTH, false).await;
+        let session = wallet.begin_issuance(link(&offer)).await;
+        let accepted = match session {
+            Ok(session) => session.accept(None, &prompt()).await.map(|outcome| outcome.credentials.len()),
+            Err(refused) => Err(refused),
+        };
+        assert_eq!(accepted.is_ok(), vouched, "{accepted:?}");
+        if let Err(refused) = accepted {
+            assert_eq!((refused.party(), phone.keys().len()), (Party::Issuer, 0), "{refused:?}");
+        }
+    }
+    let asked = provider.asked.lock().unwrap();
+    assert!(
+        !asked.is_empty()
+            && asked.iter().all(|server| world.hospital.as_str().starts_with(server.trim_end_matches('/')))
+    );
 }

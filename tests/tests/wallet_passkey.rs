@@ -114,6 +114,8 @@ async fn wallet(
         anchor: Some(Arc::new(MemoryAnchor::default())),
         wrapper: None,
         passkeys: Some(passkeys.clone()),
+        wallet_attester: None,
+        key_attester: None,
         http: wire.clone(),
         dids: Arc::new(Offline),
         log: None,

@@ -3,6 +3,7 @@
 //! The traits of this module have the shapes of [`carekey_core::holder::wallet::platform`]; the records in them are those
 //! of core. Every trait has an adapter here that hands a call on to the app and its answer back.
 
+mod attestation;
 mod http;
 mod keys;
 mod log;
@@ -12,9 +13,11 @@ use std::sync::Arc;
 
 use carekey_core::clock::SystemClock;
 use carekey_core::holder::dids::HttpDids;
+use carekey_core::holder::issuance::{KeyAttester, WalletAttester};
 use carekey_core::holder::{HttpClient, wallet as core};
 use carekey_core::random::SystemRandom;
 
+pub use attestation::{KeyAttestationWish, KeyToAttest, WalletProvider};
 pub use http::{HttpError, HttpHeader, WalletHttpClient, WalletHttpRequest, WalletHttpResponse};
 pub use keys::{HardwareKeyStore, KeyWrapper, PasskeyClient, PlatformError};
 pub use log::LogSink;
@@ -38,6 +41,9 @@ pub struct WalletPlatform {
     /// Where the generation of the storage is kept apart from it.
     #[uniffi(default = None)]
     pub anchor: Option<Arc<dyn GenerationAnchor>>,
+    /// Who vouches for this app and its keys, for issuers that ask for it.
+    #[uniffi(default = None)]
+    pub provider: Option<Arc<dyn WalletProvider>>,
     /// The log.
     #[uniffi(default = None)]
     pub log: Option<Arc<dyn LogSink>>,
@@ -46,6 +52,7 @@ pub struct WalletPlatform {
 impl From<WalletPlatform> for core::WalletPlatform {
     fn from(platform: WalletPlatform) -> Self {
         let http: Arc<dyn HttpClient> = Arc::new(http::Http(platform.http));
+        let provider = platform.provider.map(|provider| Arc::new(attestation::Provider(provider)));
         Self {
             keys: Arc::new(keys::Keys(platform.keys)),
             storage: Arc::new(storage::Storage(platform.storage)),
@@ -58,6 +65,8 @@ impl From<WalletPlatform> for core::WalletPlatform {
             passkeys: platform
                 .passkeys
                 .map(|passkeys| -> Arc<dyn core::PasskeyClient> { Arc::new(keys::Passkeys(passkeys)) }),
+            wallet_attester: provider.clone().map(|provider| -> Arc<dyn WalletAttester> { provider }),
+            key_attester: provider.map(|provider| -> Arc<dyn KeyAttester> { provider }),
             dids: Arc::new(HttpDids::new(http.clone())),
             http,
             log: platform.log.map(|log| -> Arc<dyn core::LogSink> { Arc::new(log::Log(log)) }),

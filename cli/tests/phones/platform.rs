@@ -28,6 +28,7 @@ pub(crate) fn of(device: &Arc<SoftwareDevice>, storage: &Arc<MemoryStorage>) -> 
         wrapper: Some(Arc::new(Device(device.clone()))),
         passkeys: None,
         anchor: None,
+        provider: None,
         log: None,
     }
 }

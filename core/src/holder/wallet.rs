@@ -46,6 +46,7 @@ use self::keys::DeviceKeys;
 use crate::clock::{Clock, UnixTime};
 use crate::did::DidResolver;
 use crate::error::{Error, Result};
+use crate::holder::issuance::{KeyAttester, WalletAttester};
 use crate::holder::presentation::PresentationRules;
 use crate::holder::{HttpClient, WalletIdentity};
 use crate::random::Random;
@@ -132,6 +133,10 @@ pub struct WalletPlatform {
     pub http: Arc<dyn HttpClient>,
     /// For parties with a DID.
     pub dids: Arc<dyn DidResolver>,
+    /// Attestations of this wallet by its provider, for issuers that take only wallets that they know.
+    pub wallet_attester: Option<Arc<dyn WalletAttester>>,
+    /// Attestations of holder keys, for issuers that demand them.
+    pub key_attester: Option<Arc<dyn KeyAttester>>,
     /// The log.
     pub log: Option<Arc<dyn LogSink>>,
     /// The time.

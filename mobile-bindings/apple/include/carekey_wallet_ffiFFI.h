@@ -243,6 +243,24 @@ typedef void (*UniffiForeignFutureCompleteVoid)(uint64_t, UniffiForeignFutureRes
     );
 
 #endif
+#ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_WALLET_PROVIDER_METHOD0
+#define UNIFFI_FFIDEF_CALLBACK_INTERFACE_WALLET_PROVIDER_METHOD0
+typedef void (*UniffiCallbackInterfaceWalletProviderMethod0)(uint64_t, RustBuffer, int8_t, UniffiForeignFutureCompleteRustBuffer _Nonnull, uint64_t, UniffiForeignFutureDroppedCallbackStruct* _Nonnull
+    );
+
+#endif
+#ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_WALLET_PROVIDER_METHOD1
+#define UNIFFI_FFIDEF_CALLBACK_INTERFACE_WALLET_PROVIDER_METHOD1
+typedef void (*UniffiCallbackInterfaceWalletProviderMethod1)(uint64_t, RustBuffer, RustBuffer, UniffiForeignFutureCompleteRustBuffer _Nonnull, uint64_t, UniffiForeignFutureDroppedCallbackStruct* _Nonnull
+    );
+
+#endif
+#ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_WALLET_PROVIDER_METHOD2
+#define UNIFFI_FFIDEF_CALLBACK_INTERFACE_WALLET_PROVIDER_METHOD2
+typedef void (*UniffiCallbackInterfaceWalletProviderMethod2)(uint64_t, RustBuffer, UniffiForeignFutureCompleteRustBuffer _Nonnull, uint64_t, UniffiForeignFutureDroppedCallbackStruct* _Nonnull
+    );
+
+#endif
 #ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_WALLET_HTTP_CLIENT_METHOD0
 #define UNIFFI_FFIDEF_CALLBACK_INTERFACE_WALLET_HTTP_CLIENT_METHOD0
 typedef void (*UniffiCallbackInterfaceWalletHttpClientMethod0)(uint64_t, RustBuffer, UniffiForeignFutureCompleteRustBuffer _Nonnull, uint64_t, UniffiForeignFutureDroppedCallbackStruct* _Nonnull
@@ -344,6 +362,17 @@ typedef void (*UniffiCallbackInterfaceWalletStorageMethod2)(uint64_t, RustBuffer
 #define UNIFFI_FFIDEF_CALLBACK_INTERFACE_WALLET_STORAGE_METHOD3
 typedef void (*UniffiCallbackInterfaceWalletStorageMethod3)(uint64_t, RustBuffer, UniffiForeignFutureCompleteRustBuffer _Nonnull, uint64_t, UniffiForeignFutureDroppedCallbackStruct* _Nonnull
     );
+
+#endif
+#ifndef UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_WALLET_PROVIDER
+#define UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_WALLET_PROVIDER
+typedef struct UniffiVTableCallbackInterfaceWalletProvider {
+    UniffiCallbackInterfaceFree _Nonnull uniffiFree;
+    UniffiCallbackInterfaceClone _Nonnull uniffiClone;
+    UniffiCallbackInterfaceWalletProviderMethod0 _Nonnull walletAttestation;
+    UniffiCallbackInterfaceWalletProviderMethod1 _Nonnull sign;
+    UniffiCallbackInterfaceWalletProviderMethod2 _Nonnull keyAttestation;
+} UniffiVTableCallbackInterfaceWalletProvider;
 
 #endif
 #ifndef UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_WALLET_HTTP_CLIENT
@@ -452,6 +481,36 @@ uint64_t uniffi_carekey_wallet_ffi_fn_method_issuancesession_resume(uint64_t ptr
 #ifndef UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_FN_METHOD_ISSUANCESESSION_SIGN_IN
 #define UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_FN_METHOD_ISSUANCESESSION_SIGN_IN
 uint64_t uniffi_carekey_wallet_ffi_fn_method_issuancesession_sign_in(uint64_t ptr
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_FN_CLONE_WALLETPROVIDER
+#define UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_FN_CLONE_WALLETPROVIDER
+uint64_t uniffi_carekey_wallet_ffi_fn_clone_walletprovider(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_FN_FREE_WALLETPROVIDER
+#define UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_FN_FREE_WALLETPROVIDER
+void uniffi_carekey_wallet_ffi_fn_free_walletprovider(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_FN_INIT_CALLBACK_VTABLE_WALLETPROVIDER
+#define UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_FN_INIT_CALLBACK_VTABLE_WALLETPROVIDER
+void uniffi_carekey_wallet_ffi_fn_init_callback_vtable_walletprovider(const UniffiVTableCallbackInterfaceWalletProvider* _Nonnull vtable
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_FN_METHOD_WALLETPROVIDER_WALLET_ATTESTATION
+#define UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_FN_METHOD_WALLETPROVIDER_WALLET_ATTESTATION
+uint64_t uniffi_carekey_wallet_ffi_fn_method_walletprovider_wallet_attestation(uint64_t ptr, RustBuffer server, int8_t fresh
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_FN_METHOD_WALLETPROVIDER_SIGN
+#define UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_FN_METHOD_WALLETPROVIDER_SIGN
+uint64_t uniffi_carekey_wallet_ffi_fn_method_walletprovider_sign(uint64_t ptr, RustBuffer server, RustBuffer message
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_FN_METHOD_WALLETPROVIDER_KEY_ATTESTATION
+#define UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_FN_METHOD_WALLETPROVIDER_KEY_ATTESTATION
+uint64_t uniffi_carekey_wallet_ffi_fn_method_walletprovider_key_attestation(uint64_t ptr, RustBuffer wish
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_FN_CLONE_WALLETHTTPCLIENT
@@ -1189,6 +1248,24 @@ uint16_t uniffi_carekey_wallet_ffi_checksum_method_issuancesession_resume(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_CHECKSUM_METHOD_ISSUANCESESSION_SIGN_IN
 #define UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_CHECKSUM_METHOD_ISSUANCESESSION_SIGN_IN
 uint16_t uniffi_carekey_wallet_ffi_checksum_method_issuancesession_sign_in(void
+
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_CHECKSUM_METHOD_WALLETPROVIDER_WALLET_ATTESTATION
+#define UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_CHECKSUM_METHOD_WALLETPROVIDER_WALLET_ATTESTATION
+uint16_t uniffi_carekey_wallet_ffi_checksum_method_walletprovider_wallet_attestation(void
+
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_CHECKSUM_METHOD_WALLETPROVIDER_SIGN
+#define UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_CHECKSUM_METHOD_WALLETPROVIDER_SIGN
+uint16_t uniffi_carekey_wallet_ffi_checksum_method_walletprovider_sign(void
+
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_CHECKSUM_METHOD_WALLETPROVIDER_KEY_ATTESTATION
+#define UNIFFI_FFIDEF_UNIFFI_CAREKEY_WALLET_FFI_CHECKSUM_METHOD_WALLETPROVIDER_KEY_ATTESTATION
+uint16_t uniffi_carekey_wallet_ffi_checksum_method_walletprovider_key_attestation(void
 
 );
 #endif

@@ -641,6 +641,12 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_wallethttpclient_send() != 22433:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_carekey_wallet_ffi_checksum_method_walletprovider_wallet_attestation() != 55620:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_carekey_wallet_ffi_checksum_method_walletprovider_sign() != 8954:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_carekey_wallet_ffi_checksum_method_walletprovider_key_attestation() != 21744:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_walletstorage_get() != 19248:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_carekey_wallet_ffi_checksum_method_walletstorage_put() != 63152:
@@ -852,6 +858,15 @@ _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallet_vault.restype = ctyp
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallethttpclient_send.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_wallethttpclient_send.restype = ctypes.c_uint16
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_walletprovider_wallet_attestation.argtypes = (
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_walletprovider_wallet_attestation.restype = ctypes.c_uint16
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_walletprovider_sign.argtypes = (
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_walletprovider_sign.restype = ctypes.c_uint16
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_walletprovider_key_attestation.argtypes = (
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_walletprovider_key_attestation.restype = ctypes.c_uint16
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_walletstorage_get.argtypes = (
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_checksum_method_walletstorage_get.restype = ctypes.c_uint16
@@ -1152,6 +1167,23 @@ _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallethttpclient_send.argtypes = 
     _UniffiRustBuffer,
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_wallethttpclient_send.restype = ctypes.c_uint64
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_walletprovider_wallet_attestation.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    ctypes.c_int8,
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_walletprovider_wallet_attestation.restype = ctypes.c_uint64
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_walletprovider_sign.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    _UniffiRustBuffer,
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_walletprovider_sign.restype = ctypes.c_uint64
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_walletprovider_key_attestation.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_method_walletprovider_key_attestation.restype = ctypes.c_uint64
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_walletstorage_get.argtypes = (
     ctypes.c_uint64,
     _UniffiRustBuffer,
@@ -1288,6 +1320,16 @@ _UniffiLib.uniffi_carekey_wallet_ffi_fn_free_wallethttpclient.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_free_wallethttpclient.restype = None
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_clone_walletprovider.argtypes = (
+    ctypes.c_uint64,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_clone_walletprovider.restype = ctypes.c_uint64
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_free_walletprovider.argtypes = (
+    ctypes.c_uint64,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_free_walletprovider.restype = None
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_clone_walletstorage.argtypes = (
     ctypes.c_uint64,
     ctypes.POINTER(_UniffiRustCallStatus),
@@ -1436,6 +1478,28 @@ _UniffiLib.uniffi_carekey_wallet_ffi_fn_init_callback_vtable_wallethttpclient.ar
     ctypes.POINTER(_UniffiVTableCallbackInterfaceCarekeyWalletFfiWalletHttpClient),
 )
 _UniffiLib.uniffi_carekey_wallet_ffi_fn_init_callback_vtable_wallethttpclient.restype = None
+_UNIFFI_CALLBACK_INTERFACE_CAREKEY_WALLET_FFI_WALLET_PROVIDER_METHOD0 = ctypes.CFUNCTYPE(None,ctypes.c_uint64,_UniffiRustBuffer,ctypes.c_int8,_UNIFFI_FOREIGN_FUTURE_COMPLETERUST_BUFFER,ctypes.c_uint64,ctypes.POINTER(_UniffiForeignFutureDroppedCallbackStruct),
+)
+_UNIFFI_CALLBACK_INTERFACE_CAREKEY_WALLET_FFI_WALLET_PROVIDER_METHOD1 = ctypes.CFUNCTYPE(None,ctypes.c_uint64,_UniffiRustBuffer,_UniffiRustBuffer,_UNIFFI_FOREIGN_FUTURE_COMPLETERUST_BUFFER,ctypes.c_uint64,ctypes.POINTER(_UniffiForeignFutureDroppedCallbackStruct),
+)
+_UNIFFI_CALLBACK_INTERFACE_CAREKEY_WALLET_FFI_WALLET_PROVIDER_METHOD2 = ctypes.CFUNCTYPE(None,ctypes.c_uint64,_UniffiRustBuffer,_UNIFFI_FOREIGN_FUTURE_COMPLETERUST_BUFFER,ctypes.c_uint64,ctypes.POINTER(_UniffiForeignFutureDroppedCallbackStruct),
+)
+_UNIFFI_CALLBACK_INTERFACE_CLONE_CAREKEY_WALLET_FFI_WALLET_PROVIDER = ctypes.CFUNCTYPE(ctypes.c_uint64,ctypes.c_uint64,
+)
+_UNIFFI_CALLBACK_INTERFACE_FREE_CAREKEY_WALLET_FFI_WALLET_PROVIDER = ctypes.CFUNCTYPE(None,ctypes.c_uint64,
+)
+class _UniffiVTableCallbackInterfaceCarekeyWalletFfiWalletProvider(ctypes.Structure):
+    _fields_ = [
+        ("uniffi_free", _UNIFFI_CALLBACK_INTERFACE_FREE_CAREKEY_WALLET_FFI_WALLET_PROVIDER),
+        ("uniffi_clone", _UNIFFI_CALLBACK_INTERFACE_CLONE_CAREKEY_WALLET_FFI_WALLET_PROVIDER),
+        ("wallet_attestation", _UNIFFI_CALLBACK_INTERFACE_CAREKEY_WALLET_FFI_WALLET_PROVIDER_METHOD0),
+        ("sign", _UNIFFI_CALLBACK_INTERFACE_CAREKEY_WALLET_FFI_WALLET_PROVIDER_METHOD1),
+        ("key_attestation", _UNIFFI_CALLBACK_INTERFACE_CAREKEY_WALLET_FFI_WALLET_PROVIDER_METHOD2),
+    ]
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_init_callback_vtable_walletprovider.argtypes = (
+    ctypes.POINTER(_UniffiVTableCallbackInterfaceCarekeyWalletFfiWalletProvider),
+)
+_UniffiLib.uniffi_carekey_wallet_ffi_fn_init_callback_vtable_walletprovider.restype = None
 _UNIFFI_CALLBACK_INTERFACE_CAREKEY_WALLET_FFI_WALLET_STORAGE_METHOD0 = ctypes.CFUNCTYPE(None,ctypes.c_uint64,_UniffiRustBuffer,_UNIFFI_FOREIGN_FUTURE_COMPLETERUST_BUFFER,ctypes.c_uint64,ctypes.POINTER(_UniffiForeignFutureDroppedCallbackStruct),
 )
 _UNIFFI_CALLBACK_INTERFACE_CAREKEY_WALLET_FFI_WALLET_STORAGE_METHOD1 = ctypes.CFUNCTYPE(None,ctypes.c_uint64,_UniffiRustBuffer,_UniffiRustBuffer,_UNIFFI_FOREIGN_FUTURE_COMPLETEVOID,ctypes.c_uint64,ctypes.POINTER(_UniffiForeignFutureDroppedCallbackStruct),
@@ -3674,6 +3738,125 @@ class _UniffiFfiConverterTypeIssuanceOutcome(_UniffiConverterRustBuffer):
     def write(value, buf):
         _UniffiFfiConverterSequenceTypeCredentialSummary.write(value.credentials, buf)
         _UniffiFfiConverterSequenceTypePendingCredential.write(value.waiting, buf)
+
+@dataclass
+class KeyToAttest:
+    """
+    A holder key that is to be attested.
+"""
+    def __init__(self, *, alias:str, public_key:bytes):
+        self.alias = alias
+        self.public_key = public_key
+
+
+
+
+    def __str__(self):
+        return "KeyToAttest(alias={}, public_key={})".format(self.alias, self.public_key)
+    def __eq__(self, other):
+        if self.alias != other.alias:
+            return False
+        if self.public_key != other.public_key:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeKeyToAttest(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return KeyToAttest(
+            alias=_UniffiFfiConverterString.read(buf),
+            public_key=_UniffiFfiConverterBytes.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.alias)
+        _UniffiFfiConverterBytes.check_lower(value.public_key)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.alias, buf)
+        _UniffiFfiConverterBytes.write(value.public_key, buf)
+
+class _UniffiFfiConverterSequenceTypeKeyToAttest(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        for item in value:
+            _UniffiFfiConverterTypeKeyToAttest.check_lower(item)
+
+    @classmethod
+    def write(cls, value, buf):
+        items = len(value)
+        buf.write_i32(items)
+        for item in value:
+            _UniffiFfiConverterTypeKeyToAttest.write(item, buf)
+
+    @classmethod
+    def read(cls, buf):
+        count = buf.read_i32()
+        if count < 0:
+            raise InternalError("Unexpected negative sequence length")
+
+        return [
+            _UniffiFfiConverterTypeKeyToAttest.read(buf) for i in range(count)
+        ]
+
+@dataclass
+class KeyAttestationWish:
+    """
+    Which keys are to be attested, and how.
+"""
+    def __init__(self, *, credential_issuer:str, keys:typing.List[KeyToAttest], nonce:typing.Optional[str], key_storage:typing.List[str], user_authentication:typing.List[str]):
+        self.credential_issuer = credential_issuer
+        self.keys = keys
+        self.nonce = nonce
+        self.key_storage = key_storage
+        self.user_authentication = user_authentication
+
+
+
+
+    def __str__(self):
+        return "KeyAttestationWish(credential_issuer={}, keys={}, nonce={}, key_storage={}, user_authentication={})".format(self.credential_issuer, self.keys, self.nonce, self.key_storage, self.user_authentication)
+    def __eq__(self, other):
+        if self.credential_issuer != other.credential_issuer:
+            return False
+        if self.keys != other.keys:
+            return False
+        if self.nonce != other.nonce:
+            return False
+        if self.key_storage != other.key_storage:
+            return False
+        if self.user_authentication != other.user_authentication:
+            return False
+        return True
+
+class _UniffiFfiConverterTypeKeyAttestationWish(_UniffiConverterRustBuffer):
+    @staticmethod
+    def read(buf):
+        return KeyAttestationWish(
+            credential_issuer=_UniffiFfiConverterString.read(buf),
+            keys=_UniffiFfiConverterSequenceTypeKeyToAttest.read(buf),
+            nonce=_UniffiFfiConverterOptionalString.read(buf),
+            key_storage=_UniffiFfiConverterSequenceString.read(buf),
+            user_authentication=_UniffiFfiConverterSequenceString.read(buf),
+        )
+
+    @staticmethod
+    def check_lower(value):
+        _UniffiFfiConverterString.check_lower(value.credential_issuer)
+        _UniffiFfiConverterSequenceTypeKeyToAttest.check_lower(value.keys)
+        _UniffiFfiConverterOptionalString.check_lower(value.nonce)
+        _UniffiFfiConverterSequenceString.check_lower(value.key_storage)
+        _UniffiFfiConverterSequenceString.check_lower(value.user_authentication)
+
+    @staticmethod
+    def write(value, buf):
+        _UniffiFfiConverterString.write(value.credential_issuer, buf)
+        _UniffiFfiConverterSequenceTypeKeyToAttest.write(value.keys, buf)
+        _UniffiFfiConverterOptionalString.write(value.nonce, buf)
+        _UniffiFfiConverterSequenceString.write(value.key_storage, buf)
+        _UniffiFfiConverterSequenceString.write(value.user_authentication, buf)
 
 class _UniffiFfiConverterSequenceBytes(_UniffiConverterRustBuffer):
     @classmethod
@@ -8466,6 +8649,335 @@ class _UniffiFfiConverterOptionalTypeGenerationAnchor(_UniffiConverterRustBuffer
             raise InternalError("Unexpected flag byte for optional type")
 
 
+class WalletProvider():
+    """
+    The provider of the wallet: a server of the app's maker that vouches for genuine copies of the app (OpenID4VCI 1.0
+    appendices D and E). Only for issuers that ask for it.
+"""
+
+    async def wallet_attestation(self, server: str,fresh: bool) -> str:
+        """
+        The wallet attestation for the authorization server `server`: about an ES256 key that stays the same for as long as
+        tokens of that server are used, another one for each server. `fresh`: the server refused the last one as too old.
+"""
+        raise NotImplementedError
+    async def sign(self, server: str,message: bytes) -> bytes:
+        """
+        Signs with the key that the attestation for `server` is about: ECDSA P-256 with SHA-256 in DER. No prompt.
+"""
+        raise NotImplementedError
+    async def key_attestation(self, wish: KeyAttestationWish) -> str:
+        """
+        A key attestation with `exp` for all the keys.
+"""
+        raise NotImplementedError
+
+class WalletProviderImpl(WalletProvider):
+    """
+    The provider of the wallet: a server of the app's maker that vouches for genuine copies of the app (OpenID4VCI 1.0
+    appendices D and E). Only for issuers that ask for it.
+"""
+
+    _handle: ctypes.c_uint64
+
+    def __init__(self, *args, **kwargs):
+        raise ValueError("This class has no default constructor")
+
+    def __del__(self):
+        # In case of partial initialization of instances.
+        handle = getattr(self, "_handle", None)
+        if handle is not None:
+            _uniffi_rust_call(_UniffiLib.uniffi_carekey_wallet_ffi_fn_free_walletprovider, handle)
+
+    def _uniffi_clone_handle(self):
+        return _uniffi_rust_call(_UniffiLib.uniffi_carekey_wallet_ffi_fn_clone_walletprovider, self._handle)
+
+    # Used by alternative constructors or any methods which return this type.
+    @classmethod
+    def _uniffi_make_instance(cls, handle):
+        # Lightly yucky way to bypass the usual __init__ logic
+        # and just create a new instance with the required handle.
+        inst = cls.__new__(cls)
+        inst._handle = handle
+        return inst
+    async def wallet_attestation(self, server: str,fresh: bool) -> str:
+        """
+        The wallet attestation for the authorization server `server`: about an ES256 key that stays the same for as long as
+        tokens of that server are used, another one for each server. `fresh`: the server refused the last one as too old.
+"""
+
+        _UniffiFfiConverterString.check_lower(server)
+
+        _UniffiFfiConverterBoolean.check_lower(fresh)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(server),
+            _UniffiFfiConverterBoolean.lower(fresh),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterString.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypePlatformError
+        return await _uniffi_rust_call_async(
+            _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_walletprovider_wallet_attestation(*_uniffi_lowered_args),
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            _uniffi_lift_return,
+            _uniffi_error_converter,
+        )
+    async def sign(self, server: str,message: bytes) -> bytes:
+        """
+        Signs with the key that the attestation for `server` is about: ECDSA P-256 with SHA-256 in DER. No prompt.
+"""
+
+        _UniffiFfiConverterString.check_lower(server)
+
+        _UniffiFfiConverterBytes.check_lower(message)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(server),
+            _UniffiFfiConverterBytes.lower(message),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterBytes.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypePlatformError
+        return await _uniffi_rust_call_async(
+            _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_walletprovider_sign(*_uniffi_lowered_args),
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            _uniffi_lift_return,
+            _uniffi_error_converter,
+        )
+    async def key_attestation(self, wish: KeyAttestationWish) -> str:
+        """
+        A key attestation with `exp` for all the keys.
+"""
+
+        _UniffiFfiConverterTypeKeyAttestationWish.check_lower(wish)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterTypeKeyAttestationWish.lower(wish),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterString.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypePlatformError
+        return await _uniffi_rust_call_async(
+            _UniffiLib.uniffi_carekey_wallet_ffi_fn_method_walletprovider_key_attestation(*_uniffi_lowered_args),
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            _UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            _uniffi_lift_return,
+            _uniffi_error_converter,
+        )
+
+
+
+
+# Put all the bits inside a class to keep the top-level namespace clean
+class _UniffiTraitImplWalletProviderImpl:
+    # For each method, generate a callback function to pass to Rust
+
+    @_UNIFFI_CALLBACK_INTERFACE_CAREKEY_WALLET_FFI_WALLET_PROVIDER_METHOD0
+    def wallet_attestation(
+            uniffi_handle,
+            server,
+            fresh,
+            uniffi_future_callback,
+            uniffi_callback_data,
+            uniffi_out_dropped_callback,
+        ):
+        uniffi_obj = _UniffiFfiConverterTypeWalletProvider._handle_map.get(uniffi_handle)
+        def make_call():
+            uniffi_args = (_UniffiFfiConverterString.lift(server), _UniffiFfiConverterBoolean.lift(fresh), )
+            uniffi_method = uniffi_obj.wallet_attestation
+            return uniffi_method(*uniffi_args)
+        def handle_success(return_value):
+            uniffi_future_callback(
+                uniffi_callback_data,
+                _UniffiForeignFutureResultRustBuffer(
+                    _UniffiFfiConverterString.lower(return_value),
+                    _UniffiRustCallStatus.default()
+                )
+            )
+
+        def handle_error(status_code, rust_buffer):
+            uniffi_future_callback(
+                uniffi_callback_data,
+                _UniffiForeignFutureResultRustBuffer(
+                    _UniffiRustBuffer.default(),
+                    _UniffiRustCallStatus(status_code, rust_buffer),
+                )
+            )
+        _uniffi_trait_interface_call_async_with_error(
+            make_call,
+            uniffi_out_dropped_callback,
+            handle_success,
+            handle_error,
+            PlatformError,
+            _UniffiFfiConverterTypePlatformError.lower,
+        )
+
+    @_UNIFFI_CALLBACK_INTERFACE_CAREKEY_WALLET_FFI_WALLET_PROVIDER_METHOD1
+    def sign(
+            uniffi_handle,
+            server,
+            message,
+            uniffi_future_callback,
+            uniffi_callback_data,
+            uniffi_out_dropped_callback,
+        ):
+        uniffi_obj = _UniffiFfiConverterTypeWalletProvider._handle_map.get(uniffi_handle)
+        def make_call():
+            uniffi_args = (_UniffiFfiConverterString.lift(server), _UniffiFfiConverterBytes.lift(message), )
+            uniffi_method = uniffi_obj.sign
+            return uniffi_method(*uniffi_args)
+        def handle_success(return_value):
+            uniffi_future_callback(
+                uniffi_callback_data,
+                _UniffiForeignFutureResultRustBuffer(
+                    _UniffiFfiConverterBytes.lower(return_value),
+                    _UniffiRustCallStatus.default()
+                )
+            )
+
+        def handle_error(status_code, rust_buffer):
+            uniffi_future_callback(
+                uniffi_callback_data,
+                _UniffiForeignFutureResultRustBuffer(
+                    _UniffiRustBuffer.default(),
+                    _UniffiRustCallStatus(status_code, rust_buffer),
+                )
+            )
+        _uniffi_trait_interface_call_async_with_error(
+            make_call,
+            uniffi_out_dropped_callback,
+            handle_success,
+            handle_error,
+            PlatformError,
+            _UniffiFfiConverterTypePlatformError.lower,
+        )
+
+    @_UNIFFI_CALLBACK_INTERFACE_CAREKEY_WALLET_FFI_WALLET_PROVIDER_METHOD2
+    def key_attestation(
+            uniffi_handle,
+            wish,
+            uniffi_future_callback,
+            uniffi_callback_data,
+            uniffi_out_dropped_callback,
+        ):
+        uniffi_obj = _UniffiFfiConverterTypeWalletProvider._handle_map.get(uniffi_handle)
+        def make_call():
+            uniffi_args = (_UniffiFfiConverterTypeKeyAttestationWish.lift(wish), )
+            uniffi_method = uniffi_obj.key_attestation
+            return uniffi_method(*uniffi_args)
+        def handle_success(return_value):
+            uniffi_future_callback(
+                uniffi_callback_data,
+                _UniffiForeignFutureResultRustBuffer(
+                    _UniffiFfiConverterString.lower(return_value),
+                    _UniffiRustCallStatus.default()
+                )
+            )
+
+        def handle_error(status_code, rust_buffer):
+            uniffi_future_callback(
+                uniffi_callback_data,
+                _UniffiForeignFutureResultRustBuffer(
+                    _UniffiRustBuffer.default(),
+                    _UniffiRustCallStatus(status_code, rust_buffer),
+                )
+            )
+        _uniffi_trait_interface_call_async_with_error(
+            make_call,
+            uniffi_out_dropped_callback,
+            handle_success,
+            handle_error,
+            PlatformError,
+            _UniffiFfiConverterTypePlatformError.lower,
+        )
+
+    @_UNIFFI_CALLBACK_INTERFACE_FREE_CAREKEY_WALLET_FFI_WALLET_PROVIDER
+    def _uniffi_free(uniffi_handle):
+        _UniffiFfiConverterTypeWalletProvider._handle_map.remove(uniffi_handle)
+
+    @_UNIFFI_CALLBACK_INTERFACE_CLONE_CAREKEY_WALLET_FFI_WALLET_PROVIDER
+    def _uniffi_clone(uniffi_handle):
+        return _UniffiFfiConverterTypeWalletProvider._handle_map.clone(uniffi_handle)
+
+    # Generate the FFI VTable.  This has a field for each callback interface method.
+    _uniffi_vtable = _UniffiVTableCallbackInterfaceCarekeyWalletFfiWalletProvider(
+        _uniffi_free,
+        _uniffi_clone,
+        wallet_attestation,
+        sign,
+        key_attestation,
+    )
+    # Send Rust a pointer to the VTable.  Note: this means we need to keep the struct alive forever,
+    # or else bad things will happen when Rust tries to access it.
+    _UniffiLib.uniffi_carekey_wallet_ffi_fn_init_callback_vtable_walletprovider(ctypes.byref(_uniffi_vtable))
+
+class _UniffiFfiConverterTypeWalletProvider:
+    _handle_map = _UniffiHandleMap()
+
+    @staticmethod
+    def lift(value: int):
+        if (value & 1) == 0:
+            # Rust-generated handle, construct a new class that uses the handle to implement the
+            # interface
+            return WalletProviderImpl._uniffi_make_instance(value)
+        else:
+            # Python-generated handle, get the object from the handle map
+            return _UniffiFfiConverterTypeWalletProvider._handle_map.remove(value)
+
+    @staticmethod
+    def check_lower(value: WalletProvider):
+        if not isinstance(value, WalletProvider):
+            raise TypeError("Expected WalletProvider subclass, {} found".format(type(value).__name__))
+
+    @staticmethod
+    def lower(value: WalletProvider):
+         if isinstance(value, WalletProviderImpl):
+            # Rust-implementated object.  Clone the handle and return it
+            return value._uniffi_clone_handle()
+         else:
+            # Python-implementated object, generate a new vtable handle and return that.
+            return _UniffiFfiConverterTypeWalletProvider._handle_map.insert(value)
+
+    @classmethod
+    def read(cls, buf: _UniffiRustBuffer):
+        ptr = buf.read_u64()
+        if ptr == 0:
+            raise InternalError("Raw handle value was null")
+        return cls.lift(ptr)
+
+    @classmethod
+    def write(cls, value: WalletProvider, buf: _UniffiRustBuffer):
+        buf.write_u64(cls.lower(value))
+
+class _UniffiFfiConverterOptionalTypeWalletProvider(_UniffiConverterRustBuffer):
+    @classmethod
+    def check_lower(cls, value):
+        if value is not None:
+            _UniffiFfiConverterTypeWalletProvider.check_lower(value)
+
+    @classmethod
+    def write(cls, value, buf):
+        if value is None:
+            buf.write_u8(0)
+            return
+
+        buf.write_u8(1)
+        _UniffiFfiConverterTypeWalletProvider.write(value, buf)
+
+    @classmethod
+    def read(cls, buf):
+        flag = buf.read_u8()
+        if flag == 0:
+            return None
+        elif flag == 1:
+            return _UniffiFfiConverterTypeWalletProvider.read(buf)
+        else:
+            raise InternalError("Unexpected flag byte for optional type")
+
+
 
 
 
@@ -8714,7 +9226,7 @@ class WalletPlatform:
     """
     What the app provides. Three members are needed; leave out the others and the wallet does without.
 """
-    def __init__(self, *, keys:HardwareKeyStore, storage:WalletStorage, http:WalletHttpClient, wrapper:typing.Optional[KeyWrapper] = _DEFAULT, passkeys:typing.Optional[PasskeyClient] = _DEFAULT, anchor:typing.Optional[GenerationAnchor] = _DEFAULT, log:typing.Optional[LogSink] = _DEFAULT):
+    def __init__(self, *, keys:HardwareKeyStore, storage:WalletStorage, http:WalletHttpClient, wrapper:typing.Optional[KeyWrapper] = _DEFAULT, passkeys:typing.Optional[PasskeyClient] = _DEFAULT, anchor:typing.Optional[GenerationAnchor] = _DEFAULT, provider:typing.Optional[WalletProvider] = _DEFAULT, log:typing.Optional[LogSink] = _DEFAULT):
         self.keys = keys
         self.storage = storage
         self.http = http
@@ -8730,6 +9242,10 @@ class WalletPlatform:
             self.anchor = None
         else:
             self.anchor = anchor
+        if provider is _DEFAULT:
+            self.provider = None
+        else:
+            self.provider = provider
         if log is _DEFAULT:
             self.log = None
         else:
@@ -8739,7 +9255,7 @@ class WalletPlatform:
 
 
     def __str__(self):
-        return "WalletPlatform(keys={}, storage={}, http={}, wrapper={}, passkeys={}, anchor={}, log={})".format(self.keys, self.storage, self.http, self.wrapper, self.passkeys, self.anchor, self.log)
+        return "WalletPlatform(keys={}, storage={}, http={}, wrapper={}, passkeys={}, anchor={}, provider={}, log={})".format(self.keys, self.storage, self.http, self.wrapper, self.passkeys, self.anchor, self.provider, self.log)
     def __eq__(self, other):
         if self.keys != other.keys:
             return False
@@ -8752,6 +9268,8 @@ class WalletPlatform:
         if self.passkeys != other.passkeys:
             return False
         if self.anchor != other.anchor:
+            return False
+        if self.provider != other.provider:
             return False
         if self.log != other.log:
             return False
@@ -8767,6 +9285,7 @@ class _UniffiFfiConverterTypeWalletPlatform(_UniffiConverterRustBuffer):
             wrapper=_UniffiFfiConverterOptionalTypeKeyWrapper.read(buf),
             passkeys=_UniffiFfiConverterOptionalTypePasskeyClient.read(buf),
             anchor=_UniffiFfiConverterOptionalTypeGenerationAnchor.read(buf),
+            provider=_UniffiFfiConverterOptionalTypeWalletProvider.read(buf),
             log=_UniffiFfiConverterOptionalTypeLogSink.read(buf),
         )
 
@@ -8778,6 +9297,7 @@ class _UniffiFfiConverterTypeWalletPlatform(_UniffiConverterRustBuffer):
         _UniffiFfiConverterOptionalTypeKeyWrapper.check_lower(value.wrapper)
         _UniffiFfiConverterOptionalTypePasskeyClient.check_lower(value.passkeys)
         _UniffiFfiConverterOptionalTypeGenerationAnchor.check_lower(value.anchor)
+        _UniffiFfiConverterOptionalTypeWalletProvider.check_lower(value.provider)
         _UniffiFfiConverterOptionalTypeLogSink.check_lower(value.log)
 
     @staticmethod
@@ -8788,6 +9308,7 @@ class _UniffiFfiConverterTypeWalletPlatform(_UniffiConverterRustBuffer):
         _UniffiFfiConverterOptionalTypeKeyWrapper.write(value.wrapper, buf)
         _UniffiFfiConverterOptionalTypePasskeyClient.write(value.passkeys, buf)
         _UniffiFfiConverterOptionalTypeGenerationAnchor.write(value.anchor, buf)
+        _UniffiFfiConverterOptionalTypeWalletProvider.write(value.provider, buf)
         _UniffiFfiConverterOptionalTypeLogSink.write(value.log, buf)
 
 
@@ -11025,6 +11546,8 @@ __all__ = [
     "HttpHeader",
     "PendingCredential",
     "IssuanceOutcome",
+    "KeyToAttest",
+    "KeyAttestationWish",
     "KeyInfo",
     "KeySpec",
     "NotRefreshed",
@@ -11067,6 +11590,8 @@ __all__ = [
     "PasskeyClient",
     "GenerationAnchorImpl",
     "GenerationAnchor",
+    "WalletProviderImpl",
+    "WalletProvider",
     "LogSinkImpl",
     "LogSink",
     "Credential",

@@ -91,7 +91,11 @@ impl Wallet {
             locale: &self.config.locale,
             clock: &*self.platform.clock,
             random: self.random(),
-            policy: IssuancePolicy::default(),
+            policy: IssuancePolicy {
+                wallet_attester: self.platform.wallet_attester.as_deref(),
+                key_attester: self.platform.key_attester.as_deref(),
+                ..IssuancePolicy::default()
+            },
         }
     }
 

@@ -4090,6 +4090,384 @@ public func FfiConverterTypeWalletHttpClient_lower(_ value: WalletHttpClient) ->
 
 
 /**
+ * The provider of the wallet: a server of the app's maker that vouches for genuine copies of the app (OpenID4VCI 1.0
+ * appendices D and E). Only for issuers that ask for it.
+ */
+public protocol WalletProvider: AnyObject, Sendable {
+
+    /**
+     * The wallet attestation for the authorization server `server`: about an ES256 key that stays the same for as long as
+     * tokens of that server are used, another one for each server. `fresh`: the server refused the last one as too old.
+     */
+    func walletAttestation(server: String, fresh: Bool) async throws  -> String
+
+    /**
+     * Signs with the key that the attestation for `server` is about: ECDSA P-256 with SHA-256 in DER. No prompt.
+     */
+    func sign(server: String, message: Data) async throws  -> Data
+
+    /**
+     * A key attestation with `exp` for all the keys.
+     */
+    func keyAttestation(wish: KeyAttestationWish) async throws  -> String
+
+}
+/**
+ * The provider of the wallet: a server of the app's maker that vouches for genuine copies of the app (OpenID4VCI 1.0
+ * appendices D and E). Only for issuers that ask for it.
+ */
+open class WalletProviderImpl: WalletProvider, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // TODO: We'd like this to be `private` but for Swifty reasons,
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_carekey_wallet_ffi_fn_clone_walletprovider(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_carekey_wallet_ffi_fn_free_walletprovider(handle, $0) }
+    }
+
+
+
+
+    /**
+     * The wallet attestation for the authorization server `server`: about an ES256 key that stays the same for as long as
+     * tokens of that server are used, another one for each server. `fresh`: the server refused the last one as too old.
+     */
+open func walletAttestation(server: String, fresh: Bool)async throws  -> String  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_carekey_wallet_ffi_fn_method_walletprovider_wallet_attestation(
+                        self.uniffiCloneHandle(),FfiConverterString.lower(server),FfiConverterBool.lower(fresh)
+                )
+            },
+            pollFunc: ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            freeFunc: ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterString.lift,
+            errorHandler: FfiConverterTypePlatformError_lift
+        )
+}
+
+    /**
+     * Signs with the key that the attestation for `server` is about: ECDSA P-256 with SHA-256 in DER. No prompt.
+     */
+open func sign(server: String, message: Data)async throws  -> Data  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_carekey_wallet_ffi_fn_method_walletprovider_sign(
+                        self.uniffiCloneHandle(),FfiConverterString.lower(server),FfiConverterData.lower(message)
+                )
+            },
+            pollFunc: ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            freeFunc: ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterData.lift,
+            errorHandler: FfiConverterTypePlatformError_lift
+        )
+}
+
+    /**
+     * A key attestation with `exp` for all the keys.
+     */
+open func keyAttestation(wish: KeyAttestationWish)async throws  -> String  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_carekey_wallet_ffi_fn_method_walletprovider_key_attestation(
+                        self.uniffiCloneHandle(),FfiConverterTypeKeyAttestationWish_lower(wish)
+                )
+            },
+            pollFunc: ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer,
+            completeFunc: ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer,
+            freeFunc: ffi_carekey_wallet_ffi_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterString.lift,
+            errorHandler: FfiConverterTypePlatformError_lift
+        )
+}
+
+
+
+}
+
+
+
+// Put the implementation in a struct so we don't pollute the top-level namespace
+fileprivate struct UniffiCallbackInterfaceWalletProvider {
+
+    // Create the VTable using a series of closures.
+    // Swift automatically converts these into C callback functions.
+    //
+    // Store the vtable directly.
+    static let vtable: UniffiVTableCallbackInterfaceWalletProvider = UniffiVTableCallbackInterfaceWalletProvider(
+        uniffiFree: { (uniffiHandle: UInt64) -> () in
+            do {
+                try FfiConverterTypeWalletProvider.handleMap.remove(handle: uniffiHandle)
+            } catch {
+                print("Uniffi callback interface WalletProvider: handle missing in uniffiFree")
+            }
+        },
+        uniffiClone: { (uniffiHandle: UInt64) -> UInt64 in
+            do {
+                return try FfiConverterTypeWalletProvider.handleMap.clone(handle: uniffiHandle)
+            } catch {
+                fatalError("Uniffi callback interface WalletProvider: handle missing in uniffiClone")
+            }
+        },
+        walletAttestation: { (
+            uniffiHandle: UInt64,
+            server: RustBuffer,
+            fresh: Int8,
+            uniffiFutureCallback: @escaping UniffiForeignFutureCompleteRustBuffer,
+            uniffiCallbackData: UInt64,
+            uniffiOutDroppedCallback: UnsafeMutablePointer<UniffiForeignFutureDroppedCallbackStruct>
+        ) in
+            let makeCall = {
+                () async throws -> String in
+                guard let uniffiObj = try? FfiConverterTypeWalletProvider.handleMap.get(handle: uniffiHandle) else {
+                    throw UniffiInternalError.unexpectedStaleHandle
+                }
+                return try await uniffiObj.walletAttestation(
+                     server: try FfiConverterString.lift(server),
+                     fresh: try FfiConverterBool.lift(fresh)
+                )
+            }
+
+            let uniffiHandleSuccess = { (returnValue: String) in
+                uniffiFutureCallback(
+                    uniffiCallbackData,
+                    UniffiForeignFutureResultRustBuffer(
+                        returnValue: FfiConverterString.lower(returnValue),
+                        callStatus: RustCallStatus()
+                    )
+                )
+            }
+            let uniffiHandleError = { (statusCode, errorBuf) in
+                uniffiFutureCallback(
+                    uniffiCallbackData,
+                    UniffiForeignFutureResultRustBuffer(
+                        returnValue: RustBuffer.empty(),
+                        callStatus: RustCallStatus(code: statusCode, errorBuf: errorBuf)
+                    )
+                )
+            }
+            uniffiTraitInterfaceCallAsyncWithError(
+                makeCall: makeCall,
+                handleSuccess: uniffiHandleSuccess,
+                handleError: uniffiHandleError,
+                lowerError: FfiConverterTypePlatformError_lower,
+                droppedCallback: uniffiOutDroppedCallback
+            )
+        },
+        sign: { (
+            uniffiHandle: UInt64,
+            server: RustBuffer,
+            message: RustBuffer,
+            uniffiFutureCallback: @escaping UniffiForeignFutureCompleteRustBuffer,
+            uniffiCallbackData: UInt64,
+            uniffiOutDroppedCallback: UnsafeMutablePointer<UniffiForeignFutureDroppedCallbackStruct>
+        ) in
+            let makeCall = {
+                () async throws -> Data in
+                guard let uniffiObj = try? FfiConverterTypeWalletProvider.handleMap.get(handle: uniffiHandle) else {
+                    throw UniffiInternalError.unexpectedStaleHandle
+                }
+                return try await uniffiObj.sign(
+                     server: try FfiConverterString.lift(server),
+                     message: try FfiConverterData.lift(message)
+                )
+            }
+
+            let uniffiHandleSuccess = { (returnValue: Data) in
+                uniffiFutureCallback(
+                    uniffiCallbackData,
+                    UniffiForeignFutureResultRustBuffer(
+                        returnValue: FfiConverterData.lower(returnValue),
+                        callStatus: RustCallStatus()
+                    )
+                )
+            }
+            let uniffiHandleError = { (statusCode, errorBuf) in
+                uniffiFutureCallback(
+                    uniffiCallbackData,
+                    UniffiForeignFutureResultRustBuffer(
+                        returnValue: RustBuffer.empty(),
+                        callStatus: RustCallStatus(code: statusCode, errorBuf: errorBuf)
+                    )
+                )
+            }
+            uniffiTraitInterfaceCallAsyncWithError(
+                makeCall: makeCall,
+                handleSuccess: uniffiHandleSuccess,
+                handleError: uniffiHandleError,
+                lowerError: FfiConverterTypePlatformError_lower,
+                droppedCallback: uniffiOutDroppedCallback
+            )
+        },
+        keyAttestation: { (
+            uniffiHandle: UInt64,
+            wish: RustBuffer,
+            uniffiFutureCallback: @escaping UniffiForeignFutureCompleteRustBuffer,
+            uniffiCallbackData: UInt64,
+            uniffiOutDroppedCallback: UnsafeMutablePointer<UniffiForeignFutureDroppedCallbackStruct>
+        ) in
+            let makeCall = {
+                () async throws -> String in
+                guard let uniffiObj = try? FfiConverterTypeWalletProvider.handleMap.get(handle: uniffiHandle) else {
+                    throw UniffiInternalError.unexpectedStaleHandle
+                }
+                return try await uniffiObj.keyAttestation(
+                     wish: try FfiConverterTypeKeyAttestationWish_lift(wish)
+                )
+            }
+
+            let uniffiHandleSuccess = { (returnValue: String) in
+                uniffiFutureCallback(
+                    uniffiCallbackData,
+                    UniffiForeignFutureResultRustBuffer(
+                        returnValue: FfiConverterString.lower(returnValue),
+                        callStatus: RustCallStatus()
+                    )
+                )
+            }
+            let uniffiHandleError = { (statusCode, errorBuf) in
+                uniffiFutureCallback(
+                    uniffiCallbackData,
+                    UniffiForeignFutureResultRustBuffer(
+                        returnValue: RustBuffer.empty(),
+                        callStatus: RustCallStatus(code: statusCode, errorBuf: errorBuf)
+                    )
+                )
+            }
+            uniffiTraitInterfaceCallAsyncWithError(
+                makeCall: makeCall,
+                handleSuccess: uniffiHandleSuccess,
+                handleError: uniffiHandleError,
+                lowerError: FfiConverterTypePlatformError_lower,
+                droppedCallback: uniffiOutDroppedCallback
+            )
+        }
+    )
+
+    // Rust stores this pointer for future callback invocations, so it must live
+    // for the process lifetime (not just for the init function call).
+    //
+    // `nonisolated(unsafe)` is needed under Swift 6 strict concurrency.
+    // This is safe because the pointee is initialized once during static init
+    // and never mutated by either side of the FFI.  Its fields are C function pointers.
+    nonisolated(unsafe) static let vtablePtr: UnsafePointer<UniffiVTableCallbackInterfaceWalletProvider> = {
+        let ptr = UnsafeMutablePointer<UniffiVTableCallbackInterfaceWalletProvider>.allocate(capacity: 1)
+        ptr.initialize(to: vtable)
+        return UnsafePointer(ptr)
+    }()
+}
+
+private func uniffiCallbackInitWalletProvider() {
+    uniffi_carekey_wallet_ffi_fn_init_callback_vtable_walletprovider(UniffiCallbackInterfaceWalletProvider.vtablePtr)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeWalletProvider: FfiConverter {
+    fileprivate static let handleMap = UniffiHandleMap<WalletProvider>()
+
+    typealias FfiType = UInt64
+    typealias SwiftType = WalletProvider
+
+    public static func lift(_ handle: UInt64) throws -> WalletProvider {
+        if ((handle & 1) == 0) {
+            // Rust-generated handle, construct a new class that uses the handle to implement the
+            // interface
+            return WalletProviderImpl(unsafeFromHandle: handle)
+        } else {
+            // Swift-generated handle, get the object from the handle map
+            return try handleMap.remove(handle: handle)
+        }
+    }
+
+    public static func lower(_ value: WalletProvider) -> UInt64 {
+         if let rustImpl = value as? WalletProviderImpl {
+             // Rust-implemented object.  Clone the handle and return it
+            return rustImpl.uniffiCloneHandle()
+         } else {
+            // Swift object, generate a new vtable handle and return that.
+            return handleMap.insert(obj: value)
+         }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> WalletProvider {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: WalletProvider, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeWalletProvider_lift(_ handle: UInt64) throws -> WalletProvider {
+    return try FfiConverterTypeWalletProvider.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeWalletProvider_lower(_ value: WalletProvider) -> UInt64 {
+    return FfiConverterTypeWalletProvider.lower(value)
+}
+
+
+
+
+
+
+/**
  * Named bytes on the device: files of the app, or a table. Everything in it is sealed or not secret. Names are at most
  * 128 characters of `A–Z a–z 0–9 . _ / -`.
  *
@@ -5848,6 +6226,105 @@ public func FfiConverterTypeIssuanceOutcome_lower(_ value: IssuanceOutcome) -> R
 
 
 /**
+ * Which keys are to be attested, and how.
+ */
+public struct KeyAttestationWish: Equatable, Hashable {
+    /**
+     * The issuer that asks.
+     */
+    public let credentialIssuer: String
+    /**
+     * The keys: all must be in the attestation.
+     */
+    public let keys: [KeyToAttest]
+    /**
+     * The `nonce` of the attestation.
+     */
+    public let nonce: String?
+    /**
+     * One of these must be stated as `key_storage`, unless there is none.
+     */
+    public let keyStorage: [String]
+    /**
+     * One of these must be stated as `user_authentication`, unless there is none.
+     */
+    public let userAuthentication: [String]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The issuer that asks.
+         */credentialIssuer: String,
+        /**
+         * The keys: all must be in the attestation.
+         */keys: [KeyToAttest],
+        /**
+         * The `nonce` of the attestation.
+         */nonce: String?,
+        /**
+         * One of these must be stated as `key_storage`, unless there is none.
+         */keyStorage: [String],
+        /**
+         * One of these must be stated as `user_authentication`, unless there is none.
+         */userAuthentication: [String]) {
+        self.credentialIssuer = credentialIssuer
+        self.keys = keys
+        self.nonce = nonce
+        self.keyStorage = keyStorage
+        self.userAuthentication = userAuthentication
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension KeyAttestationWish: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeKeyAttestationWish: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> KeyAttestationWish {
+        return
+            try KeyAttestationWish(
+                credentialIssuer: FfiConverterString.read(from: &buf),
+                keys: FfiConverterSequenceTypeKeyToAttest.read(from: &buf),
+                nonce: FfiConverterOptionString.read(from: &buf),
+                keyStorage: FfiConverterSequenceString.read(from: &buf),
+                userAuthentication: FfiConverterSequenceString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: KeyAttestationWish, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.credentialIssuer, into: &buf)
+        FfiConverterSequenceTypeKeyToAttest.write(value.keys, into: &buf)
+        FfiConverterOptionString.write(value.nonce, into: &buf)
+        FfiConverterSequenceString.write(value.keyStorage, into: &buf)
+        FfiConverterSequenceString.write(value.userAuthentication, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeKeyAttestationWish_lift(_ buf: RustBuffer) throws -> KeyAttestationWish {
+    return try FfiConverterTypeKeyAttestationWish.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeKeyAttestationWish_lower(_ value: KeyAttestationWish) -> RustBuffer {
+    return FfiConverterTypeKeyAttestationWish.lower(value)
+}
+
+
+/**
  * A key that was made.
  */
 public struct KeyInfo: Equatable, Hashable {
@@ -6032,6 +6509,75 @@ public func FfiConverterTypeKeySpec_lift(_ buf: RustBuffer) throws -> KeySpec {
 #endif
 public func FfiConverterTypeKeySpec_lower(_ value: KeySpec) -> RustBuffer {
     return FfiConverterTypeKeySpec.lower(value)
+}
+
+
+/**
+ * A holder key that is to be attested.
+ */
+public struct KeyToAttest: Equatable, Hashable {
+    /**
+     * Its name in the key store.
+     */
+    public let alias: String
+    /**
+     * P-256, uncompressed SEC 1: 65 bytes.
+     */
+    public let publicKey: Data
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name in the key store.
+         */alias: String,
+        /**
+         * P-256, uncompressed SEC 1: 65 bytes.
+         */publicKey: Data) {
+        self.alias = alias
+        self.publicKey = publicKey
+    }
+
+
+
+
+}
+
+#if compiler(>=6)
+extension KeyToAttest: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeKeyToAttest: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> KeyToAttest {
+        return
+            try KeyToAttest(
+                alias: FfiConverterString.read(from: &buf),
+                publicKey: FfiConverterData.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: KeyToAttest, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.alias, into: &buf)
+        FfiConverterData.write(value.publicKey, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeKeyToAttest_lift(_ buf: RustBuffer) throws -> KeyToAttest {
+    return try FfiConverterTypeKeyToAttest.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeKeyToAttest_lower(_ value: KeyToAttest) -> RustBuffer {
+    return FfiConverterTypeKeyToAttest.lower(value)
 }
 
 
@@ -8502,6 +9048,10 @@ public struct WalletPlatform {
      */
     public let anchor: GenerationAnchor?
     /**
+     * Who vouches for this app and its keys, for issuers that ask for it.
+     */
+    public let provider: WalletProvider?
+    /**
      * The log.
      */
     public let log: LogSink?
@@ -8528,6 +9078,9 @@ public struct WalletPlatform {
          * Where the generation of the storage is kept apart from it.
          */anchor: GenerationAnchor? = nil,
         /**
+         * Who vouches for this app and its keys, for issuers that ask for it.
+         */provider: WalletProvider? = nil,
+        /**
          * The log.
          */log: LogSink? = nil) {
         self.keys = keys
@@ -8536,6 +9089,7 @@ public struct WalletPlatform {
         self.wrapper = wrapper
         self.passkeys = passkeys
         self.anchor = anchor
+        self.provider = provider
         self.log = log
     }
 
@@ -8561,6 +9115,7 @@ public struct FfiConverterTypeWalletPlatform: FfiConverterRustBuffer {
                 wrapper: FfiConverterOptionTypeKeyWrapper.read(from: &buf),
                 passkeys: FfiConverterOptionTypePasskeyClient.read(from: &buf),
                 anchor: FfiConverterOptionTypeGenerationAnchor.read(from: &buf),
+                provider: FfiConverterOptionTypeWalletProvider.read(from: &buf),
                 log: FfiConverterOptionTypeLogSink.read(from: &buf)
         )
     }
@@ -8572,6 +9127,7 @@ public struct FfiConverterTypeWalletPlatform: FfiConverterRustBuffer {
         FfiConverterOptionTypeKeyWrapper.write(value.wrapper, into: &buf)
         FfiConverterOptionTypePasskeyClient.write(value.passkeys, into: &buf)
         FfiConverterOptionTypeGenerationAnchor.write(value.anchor, into: &buf)
+        FfiConverterOptionTypeWalletProvider.write(value.provider, into: &buf)
         FfiConverterOptionTypeLogSink.write(value.log, into: &buf)
     }
 }
@@ -11197,6 +11753,30 @@ fileprivate struct FfiConverterOptionTypePasskeyClient: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeWalletProvider: FfiConverterRustBuffer {
+    typealias SwiftType = WalletProvider?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeWalletProvider.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeWalletProvider.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeCredentialLogo: FfiConverterRustBuffer {
     typealias SwiftType = CredentialLogo?
 
@@ -11631,6 +12211,31 @@ fileprivate struct FfiConverterSequenceTypeHttpHeader: FfiConverterRustBuffer {
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeHttpHeader.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeKeyToAttest: FfiConverterRustBuffer {
+    typealias SwiftType = [KeyToAttest]
+
+    public static func write(_ value: [KeyToAttest], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeKeyToAttest.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [KeyToAttest] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [KeyToAttest]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeKeyToAttest.read(from: &buf))
         }
         return seq
     }
@@ -12268,6 +12873,15 @@ private let initializationResult: InitializationResult = {
     if (uniffi_carekey_wallet_ffi_checksum_method_issuancesession_sign_in() != 4458) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_carekey_wallet_ffi_checksum_method_walletprovider_wallet_attestation() != 55620) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_carekey_wallet_ffi_checksum_method_walletprovider_sign() != 8954) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_carekey_wallet_ffi_checksum_method_walletprovider_key_attestation() != 21744) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_carekey_wallet_ffi_checksum_method_wallethttpclient_send() != 22433) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -12440,6 +13054,7 @@ private let initializationResult: InitializationResult = {
     uniffiCallbackInitLogSink()
     uniffiCallbackInitPasskeyClient()
     uniffiCallbackInitWalletHttpClient()
+    uniffiCallbackInitWalletProvider()
     uniffiCallbackInitWalletStorage()
     return InitializationResult.ok
 }()

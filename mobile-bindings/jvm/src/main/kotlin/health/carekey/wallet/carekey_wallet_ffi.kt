@@ -657,6 +657,15 @@ internal open class UniffiForeignFutureResultVoid(
 internal interface UniffiForeignFutureCompleteVoid : com.sun.jna.Callback {
     fun callback(`callbackData`: Long,`result`: UniffiForeignFutureResultVoid.UniffiByValue,)
 }
+internal interface UniffiCallbackInterfaceWalletProviderMethod0 : com.sun.jna.Callback {
+    fun callback(`uniffiHandle`: Long,`server`: RustBuffer.ByValue,`fresh`: Byte,`uniffiFutureCallback`: UniffiForeignFutureCompleteRustBuffer,`uniffiCallbackData`: Long,`uniffiOutDroppedCallback`: UniffiForeignFutureDroppedCallbackStruct,)
+}
+internal interface UniffiCallbackInterfaceWalletProviderMethod1 : com.sun.jna.Callback {
+    fun callback(`uniffiHandle`: Long,`server`: RustBuffer.ByValue,`message`: RustBuffer.ByValue,`uniffiFutureCallback`: UniffiForeignFutureCompleteRustBuffer,`uniffiCallbackData`: Long,`uniffiOutDroppedCallback`: UniffiForeignFutureDroppedCallbackStruct,)
+}
+internal interface UniffiCallbackInterfaceWalletProviderMethod2 : com.sun.jna.Callback {
+    fun callback(`uniffiHandle`: Long,`wish`: RustBuffer.ByValue,`uniffiFutureCallback`: UniffiForeignFutureCompleteRustBuffer,`uniffiCallbackData`: Long,`uniffiOutDroppedCallback`: UniffiForeignFutureDroppedCallbackStruct,)
+}
 internal interface UniffiCallbackInterfaceWalletHttpClientMethod0 : com.sun.jna.Callback {
     fun callback(`uniffiHandle`: Long,`request`: RustBuffer.ByValue,`uniffiFutureCallback`: UniffiForeignFutureCompleteRustBuffer,`uniffiCallbackData`: Long,`uniffiOutDroppedCallback`: UniffiForeignFutureDroppedCallbackStruct,)
 }
@@ -707,6 +716,31 @@ internal interface UniffiCallbackInterfaceWalletStorageMethod2 : com.sun.jna.Cal
 }
 internal interface UniffiCallbackInterfaceWalletStorageMethod3 : com.sun.jna.Callback {
     fun callback(`uniffiHandle`: Long,`prefix`: RustBuffer.ByValue,`uniffiFutureCallback`: UniffiForeignFutureCompleteRustBuffer,`uniffiCallbackData`: Long,`uniffiOutDroppedCallback`: UniffiForeignFutureDroppedCallbackStruct,)
+}
+@Structure.FieldOrder("uniffiFree", "uniffiClone", "walletAttestation", "sign", "keyAttestation")
+internal open class UniffiVTableCallbackInterfaceWalletProvider(
+    @JvmField internal var `uniffiFree`: UniffiCallbackInterfaceFree? = null,
+    @JvmField internal var `uniffiClone`: UniffiCallbackInterfaceClone? = null,
+    @JvmField internal var `walletAttestation`: UniffiCallbackInterfaceWalletProviderMethod0? = null,
+    @JvmField internal var `sign`: UniffiCallbackInterfaceWalletProviderMethod1? = null,
+    @JvmField internal var `keyAttestation`: UniffiCallbackInterfaceWalletProviderMethod2? = null,
+) : Structure() {
+    class UniffiByValue(
+        `uniffiFree`: UniffiCallbackInterfaceFree? = null,
+        `uniffiClone`: UniffiCallbackInterfaceClone? = null,
+        `walletAttestation`: UniffiCallbackInterfaceWalletProviderMethod0? = null,
+        `sign`: UniffiCallbackInterfaceWalletProviderMethod1? = null,
+        `keyAttestation`: UniffiCallbackInterfaceWalletProviderMethod2? = null,
+    ): UniffiVTableCallbackInterfaceWalletProvider(`uniffiFree`,`uniffiClone`,`walletAttestation`,`sign`,`keyAttestation`,), Structure.ByValue
+
+   internal fun uniffiSetValue(other: UniffiVTableCallbackInterfaceWalletProvider) {
+        `uniffiFree` = other.`uniffiFree`
+        `uniffiClone` = other.`uniffiClone`
+        `walletAttestation` = other.`walletAttestation`
+        `sign` = other.`sign`
+        `keyAttestation` = other.`keyAttestation`
+    }
+
 }
 @Structure.FieldOrder("uniffiFree", "uniffiClone", "send")
 internal open class UniffiVTableCallbackInterfaceWalletHttpClient(
@@ -910,6 +944,12 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_issuancesession_sign_in(
     ): Int
+    external fun uniffi_carekey_wallet_ffi_checksum_method_walletprovider_wallet_attestation(
+    ): Int
+    external fun uniffi_carekey_wallet_ffi_checksum_method_walletprovider_sign(
+    ): Int
+    external fun uniffi_carekey_wallet_ffi_checksum_method_walletprovider_key_attestation(
+    ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_wallethttpclient_send(
     ): Int
     external fun uniffi_carekey_wallet_ffi_checksum_method_hardwarekeystore_capabilities(
@@ -1042,6 +1082,7 @@ internal object UniffiLib {
         uniffiCallbackInterfaceLogSink.register(this)
         uniffiCallbackInterfacePasskeyClient.register(this)
         uniffiCallbackInterfaceWalletHttpClient.register(this)
+        uniffiCallbackInterfaceWalletProvider.register(this)
         uniffiCallbackInterfaceWalletStorage.register(this)
 
     }
@@ -1060,6 +1101,18 @@ internal object UniffiLib {
     external fun uniffi_carekey_wallet_ffi_fn_method_issuancesession_resume(`ptr`: Long,`returnedUrl`: RustBuffer.ByValue,
     ): Long
     external fun uniffi_carekey_wallet_ffi_fn_method_issuancesession_sign_in(`ptr`: Long,
+    ): Long
+    external fun uniffi_carekey_wallet_ffi_fn_clone_walletprovider(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
+    ): Long
+    external fun uniffi_carekey_wallet_ffi_fn_free_walletprovider(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
+    ): Unit
+    external fun uniffi_carekey_wallet_ffi_fn_init_callback_vtable_walletprovider(`vtable`: UniffiVTableCallbackInterfaceWalletProvider,
+    ): Unit
+    external fun uniffi_carekey_wallet_ffi_fn_method_walletprovider_wallet_attestation(`ptr`: Long,`server`: RustBuffer.ByValue,`fresh`: Byte,
+    ): Long
+    external fun uniffi_carekey_wallet_ffi_fn_method_walletprovider_sign(`ptr`: Long,`server`: RustBuffer.ByValue,`message`: RustBuffer.ByValue,
+    ): Long
+    external fun uniffi_carekey_wallet_ffi_fn_method_walletprovider_key_attestation(`ptr`: Long,`wish`: RustBuffer.ByValue,
     ): Long
     external fun uniffi_carekey_wallet_ffi_fn_clone_wallethttpclient(`handle`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
@@ -1373,6 +1426,15 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_carekey_wallet_ffi_checksum_method_issuancesession_sign_in() and 0xFFFF) != 4458) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_walletprovider_wallet_attestation() and 0xFFFF) != 55620) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_walletprovider_sign() and 0xFFFF) != 8954) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_carekey_wallet_ffi_checksum_method_walletprovider_key_attestation() and 0xFFFF) != 21744) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_carekey_wallet_ffi_checksum_method_wallethttpclient_send() and 0xFFFF) != 22433) {
@@ -7220,6 +7282,498 @@ public object FfiConverterTypeWalletHttpClient: FfiConverter<WalletHttpClient, L
 
 
 /**
+ * The provider of the wallet: a server of the app's maker that vouches for genuine copies of the app (OpenID4VCI 1.0
+ * appendices D and E). Only for issuers that ask for it.
+ */
+public interface WalletProvider {
+
+    /**
+     * The wallet attestation for the authorization server `server`: about an ES256 key that stays the same for as long as
+     * tokens of that server are used, another one for each server. `fresh`: the server refused the last one as too old.
+     */
+    suspend fun `walletAttestation`(`server`: kotlin.String, `fresh`: kotlin.Boolean): kotlin.String
+
+    /**
+     * Signs with the key that the attestation for `server` is about: ECDSA P-256 with SHA-256 in DER. No prompt.
+     */
+    suspend fun `sign`(`server`: kotlin.String, `message`: kotlin.ByteArray): kotlin.ByteArray
+
+    /**
+     * A key attestation with `exp` for all the keys.
+     */
+    suspend fun `keyAttestation`(`wish`: KeyAttestationWish): kotlin.String
+
+    companion object
+}
+
+/**
+ * The provider of the wallet: a server of the app's maker that vouches for genuine copies of the app (OpenID4VCI 1.0
+ * appendices D and E). Only for issuers that ask for it.
+ */
+open class WalletProviderImpl: Disposable, AutoCloseable, WalletProvider
+{
+
+    @Suppress("UNUSED_PARAMETER")
+    /**
+     * @suppress
+     */
+    constructor(withHandle: UniffiWithHandle, handle: Long) {
+        this.handle = handle
+        this.cleanable = UniffiLib.CLEANER.register(this, UniffiCleanAction(handle))
+    }
+
+    /**
+     * @suppress
+     *
+     * This constructor can be used to instantiate a fake object. Only used for tests. Any
+     * attempt to actually use an object constructed this way will fail as there is no
+     * connected Rust object.
+     */
+    @Suppress("UNUSED_PARAMETER")
+    constructor(noHandle: NoHandle) {
+        this.handle = 0
+        this.cleanable = null
+    }
+
+    protected val handle: Long
+    protected val cleanable: UniffiCleaner.Cleanable?
+
+    private val wasDestroyed = AtomicBoolean(false)
+    private val callCounter = AtomicLong(1)
+
+    /**
+     * Whether the current object has been destroyed and its reference is gone in the Rust side.
+     */
+    val uniffiIsDestroyed: Boolean get() = wasDestroyed.get()
+
+    override fun destroy() {
+        // Only allow a single call to this method.
+        // TODO: maybe we should log a warning if called more than once?
+        if (this.wasDestroyed.compareAndSet(false, true)) {
+            // This decrement always matches the initial count of 1 given at creation time.
+            if (this.callCounter.decrementAndGet() == 0L) {
+                cleanable?.clean()
+            }
+        }
+    }
+
+    @Synchronized
+    override fun close() {
+        this.destroy()
+    }
+
+    internal inline fun <R> callWithHandle(block: (handle: Long) -> R): R {
+        // Check and increment the call counter, to keep the object alive.
+        // This needs a compare-and-set retry loop in case of concurrent updates.
+        do {
+            val c = this.callCounter.get()
+            if (c == 0L) {
+                throw IllegalStateException("${this.javaClass.simpleName} object has already been destroyed")
+            }
+            if (c == Long.MAX_VALUE) {
+                throw IllegalStateException("${this.javaClass.simpleName} call counter would overflow")
+            }
+        } while (! this.callCounter.compareAndSet(c, c + 1L))
+        // Now we can safely do the method call without the handle being freed concurrently.
+        try {
+            return block(this.uniffiCloneHandle())
+        } finally {
+            // This decrement always matches the increment we performed above.
+            if (this.callCounter.decrementAndGet() == 0L) {
+                cleanable?.clean()
+            }
+        }
+    }
+
+    // Use a static inner class instead of a closure so as not to accidentally
+    // capture `this` as part of the cleanable's action.
+    private class UniffiCleanAction(private val handle: Long) : Runnable {
+        override fun run() {
+            if (handle == 0.toLong()) {
+                // Fake object created with `NoHandle`, don't try to free.
+                return;
+            }
+            uniffiRustCall { status ->
+                UniffiLib.uniffi_carekey_wallet_ffi_fn_free_walletprovider(handle, status)
+            }
+        }
+    }
+
+    /**
+     * @suppress
+     */
+    fun uniffiCloneHandle(): Long {
+        if (handle == 0.toLong()) {
+            throw InternalException("uniffiCloneHandle() called on NoHandle object");
+        }
+        return uniffiRustCall() { status ->
+            UniffiLib.uniffi_carekey_wallet_ffi_fn_clone_walletprovider(handle, status)
+        }
+    }
+
+
+    /**
+     * The wallet attestation for the authorization server `server`: about an ES256 key that stays the same for as long as
+     * tokens of that server are used, another one for each server. `fresh`: the server refused the last one as too old.
+     */
+    @Throws(PlatformException::class)
+    @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
+    override suspend fun `walletAttestation`(`server`: kotlin.String, `fresh`: kotlin.Boolean) : kotlin.String {
+        return uniffiRustCallAsync(
+        callWithHandle { uniffiHandle ->
+            UniffiLib.uniffi_carekey_wallet_ffi_fn_method_walletprovider_wallet_attestation(
+                uniffiHandle,
+
+        FfiConverterString.lower(`server`),
+        FfiConverterBoolean.lower(`fresh`),
+            )
+        },
+        { future, callback, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer(future, callback, continuation) },
+        { future, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer(future, continuation) },
+        { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer(future) },
+        // lift function
+        { FfiConverterString.lift(it) },
+        // Error FFI converter
+        PlatformException.ErrorHandler,
+    )
+    }
+
+
+    /**
+     * Signs with the key that the attestation for `server` is about: ECDSA P-256 with SHA-256 in DER. No prompt.
+     */
+    @Throws(PlatformException::class)
+    @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
+    override suspend fun `sign`(`server`: kotlin.String, `message`: kotlin.ByteArray) : kotlin.ByteArray {
+        return uniffiRustCallAsync(
+        callWithHandle { uniffiHandle ->
+            UniffiLib.uniffi_carekey_wallet_ffi_fn_method_walletprovider_sign(
+                uniffiHandle,
+
+        FfiConverterString.lower(`server`),
+        FfiConverterByteArray.lower(`message`),
+            )
+        },
+        { future, callback, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer(future, callback, continuation) },
+        { future, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer(future, continuation) },
+        { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer(future) },
+        // lift function
+        { FfiConverterByteArray.lift(it) },
+        // Error FFI converter
+        PlatformException.ErrorHandler,
+    )
+    }
+
+
+    /**
+     * A key attestation with `exp` for all the keys.
+     */
+    @Throws(PlatformException::class)
+    @Suppress("ASSIGNED_BUT_NEVER_ACCESSED_VARIABLE")
+    override suspend fun `keyAttestation`(`wish`: KeyAttestationWish) : kotlin.String {
+        return uniffiRustCallAsync(
+        callWithHandle { uniffiHandle ->
+            UniffiLib.uniffi_carekey_wallet_ffi_fn_method_walletprovider_key_attestation(
+                uniffiHandle,
+
+        FfiConverterTypeKeyAttestationWish.lower(`wish`),
+            )
+        },
+        { future, callback, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_poll_rust_buffer(future, callback, continuation) },
+        { future, continuation -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_complete_rust_buffer(future, continuation) },
+        { future -> UniffiLib.ffi_carekey_wallet_ffi_rust_future_free_rust_buffer(future) },
+        // lift function
+        { FfiConverterString.lift(it) },
+        // Error FFI converter
+        PlatformException.ErrorHandler,
+    )
+    }
+
+
+
+
+
+
+
+
+    /**
+     * @suppress
+     */
+    companion object
+
+}
+
+
+
+// Put the implementation in an object so we don't pollute the top-level namespace
+internal object uniffiCallbackInterfaceWalletProvider {
+    internal object `walletAttestation`: UniffiCallbackInterfaceWalletProviderMethod0 {
+        override fun callback(`uniffiHandle`: Long,`server`: RustBuffer.ByValue,`fresh`: Byte,`uniffiFutureCallback`: UniffiForeignFutureCompleteRustBuffer,`uniffiCallbackData`: Long,`uniffiOutDroppedCallback`: UniffiForeignFutureDroppedCallbackStruct,) {
+            val uniffiObj = FfiConverterTypeWalletProvider.handleMap.get(uniffiHandle)
+            val makeCall = suspend { ->
+                uniffiObj.`walletAttestation`(
+                    FfiConverterString.lift(`server`),
+                    FfiConverterBoolean.lift(`fresh`),
+                )
+            }
+            val uniffiHandleSuccess = { returnValue: kotlin.String ->
+                val uniffiResult = UniffiForeignFutureResultRustBuffer.UniffiByValue(
+                    FfiConverterString.lower(returnValue),
+                    UniffiRustCallStatus.ByValue()
+                )
+                uniffiResult.write()
+                uniffiFutureCallback.callback(uniffiCallbackData, uniffiResult)
+            }
+            val uniffiHandleError = { callStatus: UniffiRustCallStatus.ByValue ->
+                uniffiFutureCallback.callback(
+                    uniffiCallbackData,
+                    UniffiForeignFutureResultRustBuffer.UniffiByValue(
+                        RustBuffer.ByValue(),
+                        callStatus,
+                    ),
+                )
+            }
+            uniffiTraitInterfaceCallAsyncWithError(
+                makeCall,
+                uniffiHandleSuccess,
+                uniffiHandleError,
+                { e: PlatformException -> FfiConverterTypePlatformError.lower(e) },
+                uniffiOutDroppedCallback
+            )
+        }
+    }
+    internal object `sign`: UniffiCallbackInterfaceWalletProviderMethod1 {
+        override fun callback(`uniffiHandle`: Long,`server`: RustBuffer.ByValue,`message`: RustBuffer.ByValue,`uniffiFutureCallback`: UniffiForeignFutureCompleteRustBuffer,`uniffiCallbackData`: Long,`uniffiOutDroppedCallback`: UniffiForeignFutureDroppedCallbackStruct,) {
+            val uniffiObj = FfiConverterTypeWalletProvider.handleMap.get(uniffiHandle)
+            val makeCall = suspend { ->
+                uniffiObj.`sign`(
+                    FfiConverterString.lift(`server`),
+                    FfiConverterByteArray.lift(`message`),
+                )
+            }
+            val uniffiHandleSuccess = { returnValue: kotlin.ByteArray ->
+                val uniffiResult = UniffiForeignFutureResultRustBuffer.UniffiByValue(
+                    FfiConverterByteArray.lower(returnValue),
+                    UniffiRustCallStatus.ByValue()
+                )
+                uniffiResult.write()
+                uniffiFutureCallback.callback(uniffiCallbackData, uniffiResult)
+            }
+            val uniffiHandleError = { callStatus: UniffiRustCallStatus.ByValue ->
+                uniffiFutureCallback.callback(
+                    uniffiCallbackData,
+                    UniffiForeignFutureResultRustBuffer.UniffiByValue(
+                        RustBuffer.ByValue(),
+                        callStatus,
+                    ),
+                )
+            }
+            uniffiTraitInterfaceCallAsyncWithError(
+                makeCall,
+                uniffiHandleSuccess,
+                uniffiHandleError,
+                { e: PlatformException -> FfiConverterTypePlatformError.lower(e) },
+                uniffiOutDroppedCallback
+            )
+        }
+    }
+    internal object `keyAttestation`: UniffiCallbackInterfaceWalletProviderMethod2 {
+        override fun callback(`uniffiHandle`: Long,`wish`: RustBuffer.ByValue,`uniffiFutureCallback`: UniffiForeignFutureCompleteRustBuffer,`uniffiCallbackData`: Long,`uniffiOutDroppedCallback`: UniffiForeignFutureDroppedCallbackStruct,) {
+            val uniffiObj = FfiConverterTypeWalletProvider.handleMap.get(uniffiHandle)
+            val makeCall = suspend { ->
+                uniffiObj.`keyAttestation`(
+                    FfiConverterTypeKeyAttestationWish.lift(`wish`),
+                )
+            }
+            val uniffiHandleSuccess = { returnValue: kotlin.String ->
+                val uniffiResult = UniffiForeignFutureResultRustBuffer.UniffiByValue(
+                    FfiConverterString.lower(returnValue),
+                    UniffiRustCallStatus.ByValue()
+                )
+                uniffiResult.write()
+                uniffiFutureCallback.callback(uniffiCallbackData, uniffiResult)
+            }
+            val uniffiHandleError = { callStatus: UniffiRustCallStatus.ByValue ->
+                uniffiFutureCallback.callback(
+                    uniffiCallbackData,
+                    UniffiForeignFutureResultRustBuffer.UniffiByValue(
+                        RustBuffer.ByValue(),
+                        callStatus,
+                    ),
+                )
+            }
+            uniffiTraitInterfaceCallAsyncWithError(
+                makeCall,
+                uniffiHandleSuccess,
+                uniffiHandleError,
+                { e: PlatformException -> FfiConverterTypePlatformError.lower(e) },
+                uniffiOutDroppedCallback
+            )
+        }
+    }
+
+    internal object uniffiFree: UniffiCallbackInterfaceFree {
+        override fun callback(handle: Long) {
+            FfiConverterTypeWalletProvider.handleMap.remove(handle)
+        }
+    }
+
+    internal object uniffiClone: UniffiCallbackInterfaceClone {
+        override fun callback(handle: Long): Long {
+            return FfiConverterTypeWalletProvider.handleMap.clone(handle)
+        }
+    }
+
+    internal var vtable = UniffiVTableCallbackInterfaceWalletProvider.UniffiByValue(
+        uniffiFree,
+        uniffiClone,
+        `walletAttestation`,
+        `sign`,
+        `keyAttestation`,
+    )
+
+    // Registers the foreign callback with the Rust side.
+    // This method is generated for each callback interface.
+    internal fun register(lib: UniffiLib) {
+        lib.uniffi_carekey_wallet_ffi_fn_init_callback_vtable_walletprovider(vtable)
+    }
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeWalletProvider: FfiConverter<WalletProvider, Long> {
+    internal val handleMap = UniffiHandleMap<WalletProvider>()
+
+    override fun lower(value: WalletProvider): Long {
+        if (value is WalletProviderImpl) {
+             // Rust-implemented object.  Clone the handle and return it
+            return value.uniffiCloneHandle()
+         } else {
+            // Kotlin object, generate a new vtable handle and return that.
+            return handleMap.insert(value)
+         }
+    }
+
+    override fun lift(value: Long): WalletProvider {
+        if ((value and 1.toLong()) == 0.toLong()) {
+            // Rust-generated handle, construct a new class that uses the handle to implement the
+            // interface
+            return WalletProviderImpl(UniffiWithHandle, value)
+        } else {
+            // Kotlin-generated handle, get the object from the handle map
+            return handleMap.remove(value)
+        }
+    }
+
+    override fun read(buf: ByteBuffer): WalletProvider {
+        return lift(buf.getLong())
+    }
+
+    override fun allocationSize(value: WalletProvider) = 8UL
+
+    override fun write(value: WalletProvider, buf: ByteBuffer) {
+        buf.putLong(lower(value))
+    }
+}
+
+
+// This template implements a class for working with a Rust struct via a handle
+// to the live Rust struct on the other side of the FFI.
+//
+// There's some subtlety here, because we have to be careful not to operate on a Rust
+// struct after it has been dropped, and because we must expose a public API for freeing
+// theq Kotlin wrapper object in lieu of reliable finalizers. The core requirements are:
+//
+//   * Each instance holds an opaque handle to the underlying Rust struct.
+//     Method calls need to read this handle from the object's state and pass it in to
+//     the Rust FFI.
+//
+//   * When an instance is no longer needed, its handle should be passed to a
+//     special destructor function provided by the Rust FFI, which will drop the
+//     underlying Rust struct.
+//
+//   * Given an instance, calling code is expected to call the special
+//     `destroy` method in order to free it after use, either by calling it explicitly
+//     or by using a higher-level helper like the `use` method. Failing to do so risks
+//     leaking the underlying Rust struct.
+//
+//   * We can't assume that calling code will do the right thing, and must be prepared
+//     to handle Kotlin method calls executing concurrently with or even after a call to
+//     `destroy`, and to handle multiple (possibly concurrent!) calls to `destroy`.
+//
+//   * We must never allow Rust code to operate on the underlying Rust struct after
+//     the destructor has been called, and must never call the destructor more than once.
+//     Doing so may trigger memory unsafety.
+//
+//   * To mitigate many of the risks of leaking memory and use-after-free unsafety, a `Cleaner`
+//     is implemented to call the destructor when the Kotlin object becomes unreachable.
+//     This is done in a background thread. This is not a panacea, and client code should be aware that
+//      1. the thread may starve if some there are objects that have poorly performing
+//     `drop` methods or do significant work in their `drop` methods.
+//      2. the thread is shared across the whole library. This can be tuned by using `android_cleaner = true`,
+//         or `android = true` in the [`kotlin` section of the `uniffi.toml` file](https://mozilla.github.io/uniffi-rs/kotlin/configuration.html).
+//
+// If we try to implement this with mutual exclusion on access to the handle, there is the
+// possibility of a race between a method call and a concurrent call to `destroy`:
+//
+//    * Thread A starts a method call, reads the value of the handle, but is interrupted
+//      before it can pass the handle over the FFI to Rust.
+//    * Thread B calls `destroy` and frees the underlying Rust struct.
+//    * Thread A resumes, passing the already-read handle value to Rust and triggering
+//      a use-after-free.
+//
+// One possible solution would be to use a `ReadWriteLock`, with each method call taking
+// a read lock (and thus allowed to run concurrently) and the special `destroy` method
+// taking a write lock (and thus blocking on live method calls). However, we aim not to
+// generate methods with any hidden blocking semantics, and a `destroy` method that might
+// block if called incorrectly seems to meet that bar.
+//
+// So, we achieve our goals by giving each instance an associated `AtomicLong` counter to track
+// the number of in-flight method calls, and an `AtomicBoolean` flag to indicate whether `destroy`
+// has been called. These are updated according to the following rules:
+//
+//    * The initial value of the counter is 1, indicating a live object with no in-flight calls.
+//      The initial value for the flag is false.
+//
+//    * At the start of each method call, we atomically check the counter.
+//      If it is 0 then the underlying Rust struct has already been destroyed and the call is aborted.
+//      If it is nonzero them we atomically increment it by 1 and proceed with the method call.
+//
+//    * At the end of each method call, we atomically decrement and check the counter.
+//      If it has reached zero then we destroy the underlying Rust struct.
+//
+//    * When `destroy` is called, we atomically flip the flag from false to true.
+//      If the flag was already true we silently fail.
+//      Otherwise we atomically decrement and check the counter.
+//      If it has reached zero then we destroy the underlying Rust struct.
+//
+// Astute readers may observe that this all sounds very similar to the way that Rust's `Arc<T>` works,
+// and indeed it is, with the addition of a flag to guard against multiple calls to `destroy`.
+//
+// The overall effect is that the underlying Rust struct is destroyed only when `destroy` has been
+// called *and* all in-flight method calls have completed, avoiding violating any of the expectations
+// of the underlying Rust code.
+//
+// This makes a cleaner a better alternative to _not_ calling `destroy()` as
+// and when the object is finished with, but the abstraction is not perfect: if the Rust object's `drop`
+// method is slow, and/or there are many objects to cleanup, and it's on a low end Android device, then the cleaner
+// thread may be starved, and the app will leak memory.
+//
+// In this case, `destroy`ing manually may be a better solution.
+//
+// The cleaner can live side by side with the manual calling of `destroy`. In the order of responsiveness, uniffi objects
+// with Rust peers are reclaimed:
+//
+// 1. By calling the `destroy` method of the object, which calls `rustObject.free()`. If that doesn't happen:
+// 2. When the object becomes unreachable, AND the Cleaner thread gets to call `rustObject.free()`. If the thread is starved then:
+// 3. The memory is reclaimed when the process terminates.
+//
+// [1] https://stackoverflow.com/questions/24376768/can-java-finalize-an-object-when-it-is-still-in-scope/24380219
+//
+
+
+/**
  * Named bytes on the device: files of the app, or a table. Everything in it is sealed or not secret. Names are at most
  * 128 characters of `A–Z a–z 0–9 . _ / -`.
  *
@@ -8630,6 +9184,77 @@ public object FfiConverterTypeIssuanceOutcome: FfiConverterRustBuffer<IssuanceOu
 
 
 /**
+ * Which keys are to be attested, and how.
+ */
+data class KeyAttestationWish (
+    /**
+     * The issuer that asks.
+     */
+    val `credentialIssuer`: kotlin.String
+    ,
+    /**
+     * The keys: all must be in the attestation.
+     */
+    val `keys`: List<KeyToAttest>
+    ,
+    /**
+     * The `nonce` of the attestation.
+     */
+    val `nonce`: kotlin.String?
+    ,
+    /**
+     * One of these must be stated as `key_storage`, unless there is none.
+     */
+    val `keyStorage`: List<kotlin.String>
+    ,
+    /**
+     * One of these must be stated as `user_authentication`, unless there is none.
+     */
+    val `userAuthentication`: List<kotlin.String>
+
+){
+
+
+
+
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeKeyAttestationWish: FfiConverterRustBuffer<KeyAttestationWish> {
+    override fun read(buf: ByteBuffer): KeyAttestationWish {
+        return KeyAttestationWish(
+            FfiConverterString.read(buf),
+            FfiConverterSequenceTypeKeyToAttest.read(buf),
+            FfiConverterOptionalString.read(buf),
+            FfiConverterSequenceString.read(buf),
+            FfiConverterSequenceString.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: KeyAttestationWish) = (
+            FfiConverterString.allocationSize(value.`credentialIssuer`) +
+            FfiConverterSequenceTypeKeyToAttest.allocationSize(value.`keys`) +
+            FfiConverterOptionalString.allocationSize(value.`nonce`) +
+            FfiConverterSequenceString.allocationSize(value.`keyStorage`) +
+            FfiConverterSequenceString.allocationSize(value.`userAuthentication`)
+    )
+
+    override fun write(value: KeyAttestationWish, buf: ByteBuffer) {
+            FfiConverterString.write(value.`credentialIssuer`, buf)
+            FfiConverterSequenceTypeKeyToAttest.write(value.`keys`, buf)
+            FfiConverterOptionalString.write(value.`nonce`, buf)
+            FfiConverterSequenceString.write(value.`keyStorage`, buf)
+            FfiConverterSequenceString.write(value.`userAuthentication`, buf)
+    }
+}
+
+
+
+/**
  * A key that was made.
  */
 data class KeyInfo (
@@ -8758,6 +9383,53 @@ public object FfiConverterTypeKeySpec: FfiConverterRustBuffer<KeySpec> {
             FfiConverterTypeAuthRequirement.write(value.`auth`, buf)
             FfiConverterBoolean.write(value.`preferStrongbox`, buf)
             FfiConverterByteArray.write(value.`attestationChallenge`, buf)
+    }
+}
+
+
+
+/**
+ * A holder key that is to be attested.
+ */
+data class KeyToAttest (
+    /**
+     * Its name in the key store.
+     */
+    val `alias`: kotlin.String
+    ,
+    /**
+     * P-256, uncompressed SEC 1: 65 bytes.
+     */
+    val `publicKey`: kotlin.ByteArray
+
+){
+
+
+
+
+
+    companion object
+}
+
+/**
+ * @suppress
+ */
+public object FfiConverterTypeKeyToAttest: FfiConverterRustBuffer<KeyToAttest> {
+    override fun read(buf: ByteBuffer): KeyToAttest {
+        return KeyToAttest(
+            FfiConverterString.read(buf),
+            FfiConverterByteArray.read(buf),
+        )
+    }
+
+    override fun allocationSize(value: KeyToAttest) = (
+            FfiConverterString.allocationSize(value.`alias`) +
+            FfiConverterByteArray.allocationSize(value.`publicKey`)
+    )
+
+    override fun write(value: KeyToAttest, buf: ByteBuffer) {
+            FfiConverterString.write(value.`alias`, buf)
+            FfiConverterByteArray.write(value.`publicKey`, buf)
     }
 }
 
@@ -10531,6 +11203,11 @@ data class WalletPlatform (
     val `anchor`: GenerationAnchor? = null
     ,
     /**
+     * Who vouches for this app and its keys, for issuers that ask for it.
+     */
+    val `provider`: WalletProvider? = null
+    ,
+    /**
      * The log.
      */
     val `log`: LogSink? = null
@@ -10551,6 +11228,7 @@ data class WalletPlatform (
         this.`wrapper`,
         this.`passkeys`,
         this.`anchor`,
+        this.`provider`,
         this.`log`
     )
     }
@@ -10570,6 +11248,7 @@ public object FfiConverterTypeWalletPlatform: FfiConverterRustBuffer<WalletPlatf
             FfiConverterOptionalTypeKeyWrapper.read(buf),
             FfiConverterOptionalTypePasskeyClient.read(buf),
             FfiConverterOptionalTypeGenerationAnchor.read(buf),
+            FfiConverterOptionalTypeWalletProvider.read(buf),
             FfiConverterOptionalTypeLogSink.read(buf),
         )
     }
@@ -10581,6 +11260,7 @@ public object FfiConverterTypeWalletPlatform: FfiConverterRustBuffer<WalletPlatf
             FfiConverterOptionalTypeKeyWrapper.allocationSize(value.`wrapper`) +
             FfiConverterOptionalTypePasskeyClient.allocationSize(value.`passkeys`) +
             FfiConverterOptionalTypeGenerationAnchor.allocationSize(value.`anchor`) +
+            FfiConverterOptionalTypeWalletProvider.allocationSize(value.`provider`) +
             FfiConverterOptionalTypeLogSink.allocationSize(value.`log`)
     )
 
@@ -10591,6 +11271,7 @@ public object FfiConverterTypeWalletPlatform: FfiConverterRustBuffer<WalletPlatf
             FfiConverterOptionalTypeKeyWrapper.write(value.`wrapper`, buf)
             FfiConverterOptionalTypePasskeyClient.write(value.`passkeys`, buf)
             FfiConverterOptionalTypeGenerationAnchor.write(value.`anchor`, buf)
+            FfiConverterOptionalTypeWalletProvider.write(value.`provider`, buf)
             FfiConverterOptionalTypeLogSink.write(value.`log`, buf)
     }
 }
@@ -12621,6 +13302,38 @@ public object FfiConverterOptionalTypePasskeyClient: FfiConverterRustBuffer<Pass
 /**
  * @suppress
  */
+public object FfiConverterOptionalTypeWalletProvider: FfiConverterRustBuffer<WalletProvider?> {
+    override fun read(buf: ByteBuffer): WalletProvider? {
+        if (buf.get().toInt() == 0) {
+            return null
+        }
+        return FfiConverterTypeWalletProvider.read(buf)
+    }
+
+    override fun allocationSize(value: WalletProvider?): ULong {
+        if (value == null) {
+            return 1UL
+        } else {
+            return 1UL + FfiConverterTypeWalletProvider.allocationSize(value)
+        }
+    }
+
+    override fun write(value: WalletProvider?, buf: ByteBuffer) {
+        if (value == null) {
+            buf.put(0)
+        } else {
+            buf.put(1)
+            FfiConverterTypeWalletProvider.write(value, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
 public object FfiConverterOptionalTypeCredentialLogo: FfiConverterRustBuffer<CredentialLogo?> {
     override fun read(buf: ByteBuffer): CredentialLogo? {
         if (buf.get().toInt() == 0) {
@@ -13147,6 +13860,34 @@ public object FfiConverterSequenceTypeHttpHeader: FfiConverterRustBuffer<List<Ht
         buf.putInt(value.size)
         value.iterator().forEach {
             FfiConverterTypeHttpHeader.write(it, buf)
+        }
+    }
+}
+
+
+
+
+/**
+ * @suppress
+ */
+public object FfiConverterSequenceTypeKeyToAttest: FfiConverterRustBuffer<List<KeyToAttest>> {
+    override fun read(buf: ByteBuffer): List<KeyToAttest> {
+        val len = buf.getInt()
+        return List<KeyToAttest>(len) {
+            FfiConverterTypeKeyToAttest.read(buf)
+        }
+    }
+
+    override fun allocationSize(value: List<KeyToAttest>): ULong {
+        val sizeForLength = 4UL
+        val sizeForItems = value.map { FfiConverterTypeKeyToAttest.allocationSize(it) }.sum()
+        return sizeForLength + sizeForItems
+    }
+
+    override fun write(value: List<KeyToAttest>, buf: ByteBuffer) {
+        buf.putInt(value.size)
+        value.iterator().forEach {
+            FfiConverterTypeKeyToAttest.write(it, buf)
         }
     }
 }
