@@ -235,6 +235,7 @@ mod tests {
             assert_eq!(canonical, hex, "{name:?}");
             count += 1;
         }
+        println!("{}: {} files read", folder.display(), 3 * count);
         assert_eq!(count, 6);
     }
 }

@@ -186,6 +186,7 @@ fn no_bit_can_change() {
     for (document, is_base) in [(&base, true), (&derived, false)] {
         world.verify(document, is_base).unwrap();
         let value = bytes_of(document);
+        let mut tolerated = 0;
         let hmac_key =
             3 + 1 + (2 + 80) + (2 + 64) + (2 + 96) + 2..3 + 1 + (2 + 80) + (2 + 64) + (2 + 96) + 2 + 32;
         for bit in 0..value.len() * 8 {
@@ -196,10 +197,13 @@ fn no_bit_can_change() {
                 // Only the order of the labels is signed, not the key that it comes from: a key that gives the same
                 // order is as good.
                 assert!(is_base && hmac_key.contains(&(bit / 8)), "bit {bit}");
+                tolerated += 1;
                 let derived = world.derive(&flipped, &["/credentialSubject/plans/0"], b"").unwrap();
                 world.verify(&derived, false).unwrap();
             }
         }
-        assert!(flip_text(document, |read| world.verify(read, is_base)) > 1000);
+        let others = flip_text(document, |read| world.verify(read, is_base));
+        assert!(others > 1000);
+        println!("{} flips of the value, {tolerated} harmless; {others} other documents", value.len() * 8);
     }
 }
