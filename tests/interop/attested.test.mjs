@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 
+import { clientAuthenticationClientAttestationJwt } from '@openid4vc/oauth2'
 import * as jose from 'jose'
 
 import { credoAgent, newCredoKey } from './credo.mjs'
@@ -112,5 +113,70 @@ describe('keys that a wallet provider attests', () => {
       }
     })
     assert.equal(credentials.length, 1)
+  })
+})
+
+describe('wallets that their provider vouches for', () => {
+  let strict
+  before(async () => {
+    process.env.CAREKEY_ISSUER__ISSUER__WALLET_ATTESTATION = 'required'
+    strict = await services(`
+[[wallet_providers]]
+name = "Interop provider"
+jwks = "${join(folder, 'provider.jwks')}"
+`)
+    delete process.env.CAREKEY_ISSUER__ISSUER__WALLET_ATTESTATION
+  })
+  after(() => strict?.stop())
+
+  /** What the provider says about an instance of the wallet (OpenID4VCI 1.0 appendix E). */
+  const vouch = jwk =>
+    new jose.SignJWT({ cnf: { jwk }, wallet_name: 'Interop wallet' })
+      .setProtectedHeader({ alg: 'ES256', typ: 'oauth-client-attestation+jwt', kid: 'provider' })
+      .setIssuer('https://provider.example')
+      .setSubject('wallet.example')
+      .setIssuedAt()
+      .setExpirationTime('5m')
+      .sign(provider.privateKey)
+
+  const offer = async () => {
+    const { credential_offer_uri: uri } = await strict.desk('POST', '/api/offers', {
+      credential_configuration_ids: ['patient_identity'], fhir: patient
+    })
+    return uri
+  }
+
+  proves('npm', 'wallet_attestation')('get a token, and others get none', async () => {
+    const instance = await newKey()
+    const clientAuthentication = clientAuthenticationClientAttestationJwt({
+      clientAttestationJwt: await vouch(publicJwk(instance)),
+      callbacks: {
+        generateRandom: length => crypto.getRandomValues(new Uint8Array(length)),
+        signJwt: async (_, { header, payload }) => ({
+          jwt: await new jose.SignJWT(payload).setProtectedHeader(header).sign(instance.privateKey),
+          signerJwk: instance.jwk
+        })
+      }
+    })
+    const uri = await offer()
+    const redeem = async others => {
+      const client = vciClient([instance], others)
+      const credentialOffer = await client.resolveCredentialOffer(uri)
+      const issuerMetadata = await client.resolveIssuerMetadata(credentialOffer.credential_issuer)
+      return client.retrievePreAuthorizedCodeAccessTokenFromOffer({ credentialOffer, issuerMetadata })
+    }
+    await assert.rejects(redeem({}), error => JSON.stringify(error).includes('invalid_client'))
+    const { accessTokenResponse } = await redeem({ clientAuthentication })
+    assert.ok(accessTokenResponse.access_token)
+  })
+
+  proves('credo', 'wallet_attestation')('get a token as Credo-TS', async () => {
+    const { holder } = wallet.openid4vc
+    const key = await newCredoKey(wallet)
+    const { kty, crv, x, y } = key.toJson()
+    const resolvedCredentialOffer = await holder.resolveCredentialOffer(await offer())
+    const walletAttestationJwt = await vouch({ kty, crv, x, y, kid: key.keyId })
+    const token = await holder.requestToken({ resolvedCredentialOffer, walletAttestationJwt })
+    assert.ok(token.accessToken)
   })
 })

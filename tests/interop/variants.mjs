@@ -9,7 +9,6 @@ export const drivers = {
 
 const noEncryption = 'neither encrypts credential requests nor reads encrypted responses'
 const noData2 = 'reads and signs W3C credentials of data model 1.1 only (VC-JWT; Ed25519Signature2018 and 2020)'
-const noChallenge = 'puts no challenge of the server into its proof of possession, which our server demands'
 const deferred = 'refuses a deferred credential that comes with a `notification_id`, which section 9.2 allows and ours has'
 const queries = 'leaves evaluating the query to its user'
 const chooses = 'always lists A256GCM, which our wallet prefers'
@@ -28,7 +27,7 @@ export const groups = [
     ['iss', '`iss` in the authorization response'],
     ['dpop', 'DPoP with server nonce'],
     ['refresh', 'refresh token and fresh copies', { ours: 'refreshes tokens for what it has not issued yet, never for fresh copies' }],
-    ['wallet_attestation', 'wallet attestation as client authentication', { npm: noChallenge, credo: noChallenge }],
+    ['wallet_attestation', 'wallet attestation as client authentication'],
     ['signed_metadata', 'signed issuer metadata', { credo: 'takes both forms alike, and then our issuer sends the plain one' }]
   ]],
   ['Issuance: requests and answers', [
