@@ -68,6 +68,20 @@ describe('Credo-TS collects', () => {
     await wallet.sdJwtVc.store({ record: coverage.record })
   })
 
+  proves('credo', 'deferred')('what the desk approves first', async () => {
+    const created = await offer({ approval: true })
+    const { resolvedCredentialOffer, accessToken, dpop } = await begin(created)
+    const asked = await holder().requestCredentials({
+      resolvedCredentialOffer, accessToken, dpop, credentialBindingResolver: withKeys()
+    })
+    const [deferred] = asked.deferredCredentials
+    await world.desk('POST', `/api/offers/${created.id}/approve`, {})
+    const { credentials } = await holder().requestDeferredCredentials({
+      ...deferred, issuerMetadata: resolvedCredentialOffer.metadata, accessToken, dpop
+    })
+    assert.equal(credentials[0].record.firstCredential.prettyClaims.family_name, 'Testová-Müllerová')
+  })
+
   proves('credo', 'dpop', 'refresh')('with a token bound by DPoP, and again later', async () => {
     const { begun, credentials } = await collect()
     assert.equal(begun.accessTokenResponse.token_type, 'DPoP')

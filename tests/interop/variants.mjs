@@ -9,7 +9,6 @@ export const drivers = {
 
 const noEncryption = 'neither encrypts credential requests nor reads encrypted responses'
 const noData2 = 'reads and signs W3C credentials of data model 1.1 only (VC-JWT; Ed25519Signature2018 and 2020)'
-const deferred = 'refuses a deferred credential that comes with a `notification_id`, which section 9.2 allows and ours has'
 const queries = 'leaves evaluating the query to its user'
 const chooses = 'always lists A256GCM, which our wallet prefers'
 
@@ -42,7 +41,7 @@ export const groups = [
     ['proof_attested', 'proof `jwt` with key attestation', { credo: 'takes an attestation with a nonce for the proof itself, and appendix D demands the nonce' }],
     ['proof_attestation', 'proof `attestation`'],
     ['batch', 'batch of several proofs'],
-    ['deferred', 'deferred issuance', { npm: deferred, credo: deferred }],
+    ['deferred', 'deferred issuance'],
     ['notification', 'notification', { ours: 'has no notification endpoint as issuer' }],
     ['request_encryption', 'encrypted credential request', { npm: noEncryption, credo: noEncryption, ours: noEncryption }],
     ['response_encryption', 'encrypted credential response', { npm: noEncryption, credo: noEncryption, ours: noEncryption }],

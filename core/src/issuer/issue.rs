@@ -215,10 +215,11 @@ impl Issuer {
             let grant = approved.token.grant.clone();
             records.push(CredentialRecord { summary: self.summary(&approved, copy), grant, list, index });
         }
-        let notification_id = fresh(&*self.random);
-        writes.extend(self.writes(approved, records, &notification_id).await?);
+        // Optional, and the wallet library `@openid4vc/openid4vci` 0.4.6 refuses a deferred credential with it.
+        let notification_id = approved.deferred.is_none().then(|| fresh(&*self.random));
+        writes.extend(self.writes(approved, records, notification_id.as_deref()).await?);
         self.store.commit(writes).await?;
-        Ok(CredentialResponse { credentials, notification_id: Some(notification_id) })
+        Ok(CredentialResponse { credentials, notification_id })
     }
 
     fn sign(&self, approved: &Approved, copy: &Copy, list: u64, index: u64) -> Result<String> {
@@ -284,7 +285,7 @@ impl Issuer {
         &self,
         approved: Approved,
         mut records: Vec<CredentialRecord>,
-        notification_id: &str,
+        notification_id: Option<&str>,
     ) -> Result<Vec<Write>> {
         let Approved { token, configuration_id, copies, nonces, dataset, deferred, .. } = approved;
         let ValidToken { grant: grant_id, version, expires_at, record: mut grant, proof } = token;
@@ -340,14 +341,10 @@ impl Issuer {
         for key in app_keys.into_values() {
             writes.push(key.write(self.now(), self.settings.audit_retention)?);
         }
-        let notification = NotificationRecord { grant: grant_id.clone(), credential_ids: ids };
-        writes.push(Write::put_json(
-            NOTIFICATIONS,
-            notification_id,
-            Expect::Absent,
-            &notification,
-            expires_at,
-        )?);
+        if let Some(id) = notification_id {
+            let notification = NotificationRecord { grant: grant_id.clone(), credential_ids: ids };
+            writes.push(Write::put_json(NOTIFICATIONS, id, Expect::Absent, &notification, expires_at)?);
+        }
         for record in &records {
             let keep = record.summary.expires_at.plus(self.settings.record_retention);
             let key = record.summary.id.as_bytes();
