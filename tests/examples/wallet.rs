@@ -2,21 +2,27 @@
 //! input, one answer for each: `{"ok": …}` or `{"failed": <error code>}`.
 //!
 //! The argument is a file with its settings: `anchors` (base64 DER) of issuers and verifiers, `transaction_types`, and
-//! perhaps `client_id`, `rp_id` and `origin` under which an issuer knows it.
+//! perhaps `client_id`, `rp_id` and `origin` under which an issuer knows it. A provider of its own vouches for wallet and
+//! keys where an issuer asks for that: `{"do": "provider"}` answers with its certificate.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)] // a tool of the tests
 
 use std::io::BufRead as _;
 use std::sync::Arc;
 
-use carekey_core::clock::SystemClock;
+use async_trait::async_trait;
+use carekey_core::attestation::key_attestation::{self, KeyAttestation};
+use carekey_core::attestation::wallet_attestation::{self, WalletAttestation};
+use carekey_core::clock::{Clock, SystemClock, UnixTime};
 use carekey_core::encoding::{base64, json};
 use carekey_core::error::{Error, Result};
 use carekey_core::holder::StoredCredential;
 use carekey_core::holder::issuance::{
-    self, Acceptance, Authorization, FinishedIssuance, IssuanceContext, IssuancePolicy, Pending,
-    PreparedIssuance, Renewal, Resumed, SignedMetadata,
+    self, Acceptance, Authorization, FinishedIssuance, IssuanceContext, IssuancePolicy,
+    KeyAttestationRequest, KeyAttester, Pending, PreparedIssuance, Renewal, Resumed, SignedMetadata,
+    WalletAttester,
 };
 use carekey_core::holder::presentation::{self, Delivery, PresentationReview, PresentationRules};
+use carekey_core::key::{SignatureAlgorithm, Signer, SoftwareKey};
 use carekey_core::limits::Limits;
 use carekey_core::protocol::openid4vci::notification::NotificationEvent;
 use carekey_core::protocol::openid4vp::digital_credentials::DigitalCredentialRequest;
@@ -25,7 +31,7 @@ use carekey_core::trust::{IssuerRule, IssuerTrust, KnownAuthorities, VerifierTru
 use carekey_core::x509::TrustAnchor;
 use carekey_service::fetch::{FetchConfig, Fetcher};
 use carekey_tests::world::Wallet;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Where the browser comes back to.
 const REDIRECT: &str = "https://wallet.example/cb";
@@ -53,6 +59,77 @@ struct Driver {
     authorization: Option<Authorization>,
     pending: Option<Pending>,
     renewal: Option<Renewal>,
+    provider: Provider,
+}
+
+/// Vouches for this wallet and its keys.
+struct Provider {
+    certificate: String,
+    key: SoftwareKey,
+    instance: SoftwareKey,
+    client_id: String,
+}
+
+impl Provider {
+    fn new(client_id: &str) -> Self {
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let mut parameters = rcgen::CertificateParams::new(vec!["provider.example".to_owned()]).unwrap();
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, "Wallet provider");
+        Self {
+            certificate: base64::encode(parameters.self_signed(&pair).unwrap().der()),
+            key: SoftwareKey::from_pkcs8(&pair.serialize_der()).unwrap(),
+            instance: SoftwareKey::generate(SignatureAlgorithm::Es256).unwrap(),
+            client_id: client_id.to_owned(),
+        }
+    }
+
+    fn header(&self) -> Map<String, Value> {
+        Map::from_iter([("x5c".to_owned(), json!([self.certificate]))])
+    }
+}
+
+fn times() -> (UnixTime, UnixTime) {
+    (SystemClock.now(), SystemClock.now().plus(300))
+}
+
+#[async_trait]
+impl WalletAttester for Provider {
+    async fn attestation(&self, _server: &str, _fresh: bool) -> Result<String> {
+        let (issued_at, expires_at) = times();
+        let attestation = WalletAttestation {
+            issuer: "https://provider.example",
+            client_id: &self.client_id,
+            key: self.instance.public_key(),
+            wallet_name: None,
+            issued_at,
+            expires_at,
+            status: None,
+        };
+        wallet_attestation::sign(&attestation, self.header(), &self.key)
+    }
+
+    async fn sign(&self, _server: &str, message: &[u8]) -> Result<Vec<u8>> {
+        Signer::sign(&self.instance, message)
+    }
+}
+
+#[async_trait]
+impl KeyAttester for Provider {
+    async fn attest(&self, request: &KeyAttestationRequest<'_>) -> Result<String> {
+        let (issued_at, expires_at) = times();
+        let keys: Vec<_> = request.keys.iter().map(|key| key.public_key.clone()).collect();
+        let attestation = KeyAttestation {
+            keys: &keys,
+            key_storage: &["iso_18045_high".to_owned()],
+            user_authentication: &[],
+            certification: None,
+            nonce: request.nonce,
+            issued_at,
+            expires_at: Some(expires_at),
+            status: None,
+        };
+        key_attestation::sign(&attestation, self.header(), &self.key)
+    }
 }
 
 impl Driver {
@@ -73,27 +150,26 @@ impl Driver {
         {
             wallet = wallet.named(client_id, rp_id, origin);
         }
+        let provider = Provider::new(&wallet.issuance().wallet.client_id);
         let types = serde_json::from_value(settings["transaction_types"].clone()).unwrap();
         wallet.rules = PresentationRules {
             transaction_types: TransactionTypes::new(types).unwrap(),
             authorities: KnownAuthorities::NONE,
         };
-        Self { wallet, anchors, authorization: None, pending: None, renewal: None }
+        Self { wallet, anchors, authorization: None, pending: None, renewal: None, provider }
     }
 
     async fn run(&mut self, command: &Value) -> Result<Value> {
         let text = |name: &str| command[name].as_str().unwrap_or_default();
         // What an issuer has not signed is not collected, where the command says so.
-        let signed_metadata = match command["signed_metadata"].as_bool() {
+        let context = self.issuance(match command["signed_metadata"].as_bool() {
             Some(true) => SignedMetadata::Demand,
             _ => SignedMetadata::Ignore,
-        };
-        let policy =
-            IssuancePolicy { signed_metadata, metadata_anchors: &self.anchors, ..IssuancePolicy::default() };
-        let context = IssuanceContext { policy, ..self.wallet.issuance() };
+        });
         let copies = command["copies"].as_u64().and_then(|copies| u32::try_from(copies).ok()).unwrap_or(1);
         let acceptance = Acceptance { tx_code: command["tx_code"].as_str(), copies };
         match text("do") {
+            "provider" => Ok(json!({ "certificate": self.provider.certificate })),
             "collect" => {
                 let review = issuance::review(text("link"), &context).await?;
                 let prepared = issuance::prepare(&review, acceptance, &context).await?;
@@ -148,11 +224,23 @@ impl Driver {
         }
     }
 
+    fn issuance(&self, signed_metadata: SignedMetadata) -> IssuanceContext<'_> {
+        let policy = IssuancePolicy {
+            wallet_attester: Some(&self.provider),
+            key_attester: Some(&self.provider),
+            signed_metadata,
+            metadata_anchors: &self.anchors,
+            ..IssuancePolicy::default()
+        };
+        IssuanceContext { policy, ..self.wallet.issuance() }
+    }
+
     /// With a WebAuthn key where the issuer binds one.
     async fn finish(&mut self, prepared: PreparedIssuance) -> Result<Value> {
         let options = prepared.creation_options.as_ref();
         let made = options.map(|options| self.wallet.authenticator.create(options)).transpose()?;
-        let finished = issuance::finish(&prepared, made.as_ref(), &self.wallet.issuance()).await?;
+        let context = self.issuance(SignedMetadata::Ignore);
+        let finished = issuance::finish(&prepared, made.as_ref(), &context).await?;
         self.take(finished).await
     }
 

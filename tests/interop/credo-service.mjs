@@ -115,6 +115,9 @@ export const credoService = async () => {
   if (didState.state !== 'finished') throw new Error(didState.reason)
   w3cIssuer = `${didState.did}#0`
 
+  const attested = {
+    proof_signing_alg_values_supported: ['ES256'], key_attestations_required: { key_storage: ['iso_18045_high'] }
+  }
   const configuration = (scope, more) => ({
     scope,
     cryptographic_binding_methods_supported: ['jwk', 'did:jwk', 'did:key'],
@@ -138,6 +141,8 @@ export const credoService = async () => {
     credentialConfigurationsSupported: {
       identity: configuration('identity', { format: 'dc+sd-jwt', vct: VCT }),
       coverage: configuration('coverage', { format: 'dc+sd-jwt', vct: COVERAGE }),
+      attested: configuration('attested', { format: 'dc+sd-jwt', vct: VCT, proof_types_supported: { jwt: attested } }),
+      attested_only: configuration('attested_only', { format: 'dc+sd-jwt', vct: VCT, proof_types_supported: { attestation: attested } }),
       identity_jwt: configuration('identity_jwt', {
         format: 'jwt_vc_json', credential_definition: { type: ['VerifiableCredential', 'PatientIdentity'] }
       })
@@ -151,6 +156,8 @@ export const credoService = async () => {
     certificate: certificate.toString('base64'),
     /** The identifier of its key, base64url. */
     keyId: Buffer.from(known.subjectKeyIdentifier, 'hex').toString('base64url'),
+    /** Believes the wallet provider with this certificate, base64 DER. */
+    trust: provider => agent.x509.config.setTrustedCertificates([certificate.toString('base64'), provider]),
     /** An offer; `code`: of the authorization code flow. */
     offer: async ({ tx_code, configurations = ['identity'], by_value, approval, code, dpop = false } = {}) => {
       const { credentialOffer, issuanceSession } = await issuer.createCredentialOffer({

@@ -86,6 +86,18 @@ describe('Credo-TS issues to our wallet', () => {
     assert.equal(new Set(credentials.map(({ holder_key }) => holder_key)).size, 3)
   })
 
+  for (const [variant, configuration, title] of [
+    ['proof_attested', 'attested', 'for attested keys that prove themselves'],
+    ['proof_attestation', 'attested_only', 'for keys that are attested only']
+  ]) {
+    proves('ours', variant)(title, async () => {
+      const { certificate } = await wallet.ask({ do: 'provider' })
+      credo.trust(certificate)
+      const { credentials } = await collect({ configurations: [configuration] })
+      assert.equal(credentials.length, 1)
+    })
+  }
+
   proves('ours', 'deferred')('what the clinic approves first', async () => {
     const begun = await collect({ approval: true })
     assert.deepEqual([begun.credentials.length, begun.pending], [0, 1])

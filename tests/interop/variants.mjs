@@ -26,7 +26,9 @@ export const groups = [
     ['iss', '`iss` in the authorization response'],
     ['dpop', 'DPoP with server nonce'],
     ['refresh', 'refresh token and fresh copies', { ours: 'refreshes tokens for what it has not issued yet, never for fresh copies' }],
-    ['wallet_attestation', 'wallet attestation as client authentication'],
+    ['wallet_attestation', 'wallet attestation as client authentication', {
+      ours: 'as issuer it demands attestations without announcing that, and our wallet shows none unasked'
+    }],
     ['signed_metadata', 'signed issuer metadata', { credo: 'takes both forms alike, and then our issuer sends the plain one' }]
   ]],
   ['Issuance: requests and answers', [
