@@ -204,6 +204,8 @@ impl World {
         drop(never);
         drop(old.stop);
         old.task.await.expect("the issuer stops");
+        // Kept connections have ended with it; a request over one of them would fail or not, as it happens.
+        self.http = Arc::new(Fetcher::new(fetch_config()).expect("a client"));
         let socket = serve::bind(&server).expect("the same port");
         self.issuer_server = serve_issuer(&self.issuer, socket, server);
     }
